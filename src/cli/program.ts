@@ -1,0 +1,14 @@
+// The tree of commands.
+
+import { Command } from 'commander';
+import { VERSION } from './version.ts';
+
+export function buildProgram(): Command {
+  const program = new Command('kith');
+  program
+    .description('Fuzzy Message Detection for shielded chains, in a cluster of attested TDX nodes')
+    .version(VERSION, '--version', 'print the version')
+    .helpCommand(false)
+    .showHelpAfterError(false);
+  return program;
+}

@@ -1,0 +1,177 @@
+// Byte strings and their text forms. Every decoder is strict: one text, one byte string.
+
+import { KithError } from './errors.ts';
+
+const utf8Encoder = new TextEncoder();
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The bytes of `parts` one after another. */
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const out = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    out.set(part, offset);
+    offset += part.length;
+  }
+  return out;
+}
+
+/** Equality in time that depends on the lengths only. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
+  return difference === 0;
+}
+
+/** Bytewise lexicographic order, a prefix first: negative, zero or positive. Not for secrets. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) {
+    if (a[i] !== b[i]) return a[i]! - b[i]!;
+  }
+  return a.length - b.length;
+}
+
+/** UTF-8 of a well-formed string. */
+export function utf8(text: string): Uint8Array {
+  return utf8Encoder.encode(text);
+}
+
+/** @throws KithError `bad-text` when `bytes` are not UTF-8. */
+export function fromUtf8(bytes: Uint8Array): string {
+  try {
+    return utf8Decoder.decode(bytes);
+  } catch (cause) {
+    throw new KithError('bad-text', 'not valid UTF-8', { cause });
+  }
+}
+
+const HEX = '0123456789abcdef';
+
+/** Lower-case hexadecimal. */
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += HEX[byte >> 4]! + HEX[byte & 15]!;
+  return text;
+}
+
+/**
+ * Bytes of hexadecimal text, either case, no prefix.
+ * @throws KithError `bad-hex` on an odd number of digits or another character.
+ */
+export function fromHex(text: string): Uint8Array {
+  if (text.length % 2 !== 0) {
+    throw new KithError('bad-hex', `expected an even number of hex digits, got ${text.length}`);
+  }
+  const out = new Uint8Array(text.length / 2);
+  for (let i = 0; i < out.length; i++) {
+    const high = hexDigit(text.charCodeAt(2 * i));
+    const low = hexDigit(text.charCodeAt(2 * i + 1));
+    if (high < 0 || low < 0) {
+      throw new KithError('bad-hex', `expected hex digits only, got another character at position ${2 * i}`);
+    }
+    out[i] = high * 16 + low;
+  }
+  return out;
+}
+
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const lower = code | 32;
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}
+
+const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** base64url without padding (RFC 4648, section 5). */
+export function toBase64Url(bytes: Uint8Array): string {
+  let text = '';
+  let i = 0;
+  for (; i + 2 < bytes.length; i += 3) {
+    const n = (bytes[i]! << 16) | (bytes[i + 1]! << 8) | bytes[i + 2]!;
+    text += BASE64URL[n >> 18]! + BASE64URL[(n >> 12) & 63]! + BASE64URL[(n >> 6) & 63]! + BASE64URL[n & 63]!;
+  }
+  if (bytes.length - i === 1) {
+    const n = bytes[i]!;
+    text += BASE64URL[n >> 2]! + BASE64URL[(n & 3) << 4]!;
+  } else if (bytes.length - i === 2) {
+    const n = (bytes[i]! << 8) | bytes[i + 1]!;
+    text += BASE64URL[n >> 10]! + BASE64URL[(n >> 4) & 63]! + BASE64URL[(n & 15) << 2]!;
+  }
+  return text;
+}
+
+/**
+ * Bytes of base64url text without padding; unused bits must be zero, so that each byte string has one text.
+ * @throws KithError `bad-base64url`.
+ */
+export function fromBase64Url(text: string): Uint8Array {
+  if (text.length % 4 === 1) throw new KithError('bad-base64url', `no base64url text has ${text.length} characters`);
+  const out = new Uint8Array(Math.floor((text.length * 3) / 4));
+  let bits = 0;
+  let count = 0;
+  let offset = 0;
+  for (let i = 0; i < text.length; i++) {
+    const value = base64UrlDigit(text.charCodeAt(i));
+    if (value < 0) throw new KithError('bad-base64url', `character ${i} is not of the base64url alphabet`);
+    bits = ((bits << 6) | value) & 0xffff;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      out[offset++] = (bits >> count) & 0xff;
+    }
+  }
+  if ((bits & ((1 << count) - 1)) !== 0) {
+    throw new KithError('bad-base64url', 'the unused bits of the last character must be zero');
+  }
+  return out;
+}
+
+function base64UrlDigit(code: number): number {
+  if (code >= 65 && code <= 90) return code - 65;
+  if (code >= 97 && code <= 122) return code - 71;
+  if (code >= 48 && code <= 57) return code + 4;
+  if (code === 45) return 62;
+  return code === 95 ? 63 : -1;
+}
+
+/** `value` as `length` bytes, least significant first. @throws KithError `out-of-range` if it does not fit. */
+export function bigintToLe(value: bigint, length: number): Uint8Array {
+  if (value < 0n || value >> BigInt(8 * length) !== 0n) {
+    throw new KithError('out-of-range', `the number does not fit ${length} bytes`);
+  }
+  const out = new Uint8Array(length);
+  let rest = value;
+  for (let i = 0; i < length; i++) {
+    out[i] = Number(rest & 0xffn);
+    rest >>= 8n;
+  }
+  return out;
+}
+
+/** The number whose bytes, least significant first, are `bytes`. */
+export function leToBigint(bytes: Uint8Array): bigint {
+  let value = 0n;
+  for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i]!);
+  return value;
+}
+
+/** `value` as four bytes, most significant first. */
+export function u32be(value: number): Uint8Array {
+  const out = new Uint8Array(4);
+  new DataView(out.buffer).setUint32(0, value);
+  return out;
+}
+
+/** `value` as eight bytes, most significant first. `value` is a safe integer, not negative. */
+export function u64be(value: number): Uint8Array {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new KithError('out-of-range', `expected an unsigned safe integer, got ${value}`);
+  }
+  const out = new Uint8Array(8);
+  new DataView(out.buffer).setBigUint64(0, BigInt(value));
+  return out;
+}

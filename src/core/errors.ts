@@ -1,0 +1,28 @@
+// The one error class of the project. Code matches on `code`, people read `message`,
+// `cause` keeps what was caught. Each module has its own union of codes.
+
+/** An expected failure with a stable code. `message` is one line: what was wrong and what is expected. */
+export class KithError<Code extends string = string> extends Error {
+  readonly code: Code;
+
+  constructor(code: Code, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'KithError';
+    this.code = code;
+  }
+}
+
+/** Whether `error` is a `KithError`, and, if codes are given, one with any of them. */
+export function isKithError<Code extends string>(error: unknown, ...codes: Code[]): error is KithError<Code> {
+  return error instanceof KithError && (codes.length === 0 || (codes as string[]).includes(error.code));
+}
+
+/** The text of whatever was thrown, without its stack. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** For the `default` of an exhaustive switch: a compile error if a case is missing. */
+export function unreachable(value: never): never {
+  throw new KithError('internal', `unexpected case ${JSON.stringify(value)}`);
+}
