@@ -1,6 +1,8 @@
 // The tree of commands.
 
 import { Command } from 'commander';
+import { addDevCommand } from './dev.ts';
+import { addFmdCommands } from './fmd.ts';
 import { VERSION } from './version.ts';
 
 export function buildProgram(): Command {
@@ -10,5 +12,7 @@ export function buildProgram(): Command {
     .version(VERSION, '--version', 'print the version')
     .helpCommand(false)
     .showHelpAfterError(false);
+  addDevCommand(program);
+  addFmdCommands(program);
   return program;
 }

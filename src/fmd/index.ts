@@ -1,0 +1,56 @@
+// Fuzzy Message Detection: keys, flags, detection. The door of this module.
+
+export { createFlag } from './create-flag.ts';
+export {
+  createDetectionEngine,
+  type DetectionEngine,
+  type DetectionExecutor,
+  type DetectionJob,
+  type DetectionResult,
+  type EngineStats,
+  type FlaggedTransaction,
+  type Lane,
+} from './engine.ts';
+export type { FmdErrorCode } from './errors.ts';
+export { decodeFlagBorsh, encodeFlagBorsh, FLAG_BORSH_BYTES, type Flag, isDecodableFlag } from './flag.ts';
+export { createInlineExecutor } from './inline-executor.ts';
+export type { KeySlot } from './key-table.ts';
+export {
+  type CompactPublicKey,
+  type CompactSecretKey,
+  canonicalDetectionKey,
+  type DetectionKey,
+  decodePublicKey,
+  decodeSecretKey,
+  deriveDetectionKey,
+  diversifiedBasepoint,
+  encodePublicKey,
+  encodeSecretKey,
+  firstIndices,
+  generateSecretKey,
+  makeDetectionKey,
+  publicKeyOf,
+} from './keys.ts';
+export {
+  detectionKeyFromJson,
+  detectionKeyToJson,
+  KEYS_FILE_BYTES_MAX,
+  type KeysFile,
+  parseKeysFile,
+  type Receiver,
+} from './keys-file.ts';
+export { GAMMA, THRESHOLD } from './limits.ts';
+export {
+  createRecordedChainReader,
+  RECORDED_LINE_BYTES_MAX,
+  type RecordedChainReader,
+  type RecordedTransaction,
+} from './recorded-chain.ts';
+export {
+  DATA_KEY_BYTES,
+  deriveAuthSecret,
+  deriveSeedKeys,
+  SEED_BYTES,
+  type SeedKeys,
+  seedDetectionKey,
+} from './seed.ts';
