@@ -13,9 +13,9 @@ export default defineConfig({
     testTimeout: TEST_TIMEOUT_MS,
     hookTimeout: TEST_TIMEOUT_MS,
     projects: [
-      { ...shared, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
-      { ...shared, test: { name: 'sim', include: ['test/sim/**/*.test.ts'] } },
-      { ...shared, test: { name: 'cluster', include: ['test/cluster/**/*.test.ts'] } },
+      { extends: true, ...shared, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { extends: true, ...shared, test: { name: 'sim', include: ['test/sim/**/*.test.ts'] } },
+      { extends: true, ...shared, test: { name: 'cluster', include: ['test/cluster/**/*.test.ts'] } },
     ],
   },
 });

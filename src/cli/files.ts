@@ -1,9 +1,10 @@
 // Reading and writing the files users name: bounded, with errors that name the file.
 
-import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { link, open, rename, rm, stat } from 'node:fs/promises';
+import { toHex } from '../core/bytes.ts';
 import { KithError } from '../core/errors.ts';
+import { systemRandom } from '../core/system.ts';
 
 function fileError(path: string, doing: string, error: unknown): KithError {
   const code = (error as NodeJS.ErrnoException).code;
@@ -117,7 +118,7 @@ function checkLineLength(path: string, number: number, length: number, max: numb
  * `overwrite` false an existing file is an error. @throws KithError `file`.
  */
 export async function writeSecretFile(path: string, contents: string, options: { overwrite: boolean }): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const temporary = `${path}.${toHex(systemRandom.bytes(6))}.tmp`;
   try {
     const file = await open(temporary, 'wx', 0o600);
     try {

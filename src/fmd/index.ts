@@ -1,17 +1,10 @@
 // Fuzzy Message Detection: keys, flags, detection. The door of this module.
 
 export { createFlag } from './create-flag.ts';
-export {
-  createDetectionEngine,
-  type DetectionEngine,
-  type DetectionExecutor,
-  type DetectionJob,
-  type DetectionResult,
-  type EngineStats,
-  type FlaggedTransaction,
-  type Lane,
-} from './engine.ts';
+export type { DetectionJob, DetectionResult, FlaggedTransaction, Lane } from './detection-job.ts';
+export { createDetectionEngine, type DetectionEngine, type EngineStats } from './engine.ts';
 export type { FmdErrorCode } from './errors.ts';
+export type { DetectionExecutor } from './executor.ts';
 export { decodeFlagBorsh, encodeFlagBorsh, FLAG_BORSH_BYTES, type Flag, isDecodableFlag } from './flag.ts';
 export { createInlineExecutor } from './inline-executor.ts';
 export type { KeySlot } from './key-table.ts';

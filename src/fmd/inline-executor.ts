@@ -4,7 +4,7 @@
 import { isKithError } from '../core/errors.ts';
 import type { Clock } from '../core/ports.ts';
 import { detect, multiplicationsFor, type PreparedKey, prepareFlag, prepareKey } from './detect.ts';
-import type { DetectionExecutor, DetectionUnit, UnitResult } from './engine.ts';
+import type { DetectionExecutor, DetectionUnit, UnitResult } from './executor.ts';
 import { FLAG_BORSH_BYTES, readFlagBorsh } from './flag.ts';
 import { SCALAR_BYTES } from './group.ts';
 import { type KeyPacking, type KeySlot, NO_KEY } from './key-table.ts';

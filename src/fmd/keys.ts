@@ -82,9 +82,15 @@ export function expandSecretKey(key: CompactSecretKey, gamma: number = GAMMA): b
   return Array.from({ length: gamma }, (_, i) => secretSubkey(key, i));
 }
 
-/** The base point of diversified keys: derived from SHA-512 of `tag`; an empty tag names the ristretto base point. */
+/** The base point of keys diversified by 64 uniform bytes (the crate's `randomize`); their discrete logs are unknown. */
+export const uniformBasepoint = (tag: Uint8Array): GroupPoint => pointFromUniform(tag);
+
+/**
+ * The base point of keys diversified by a tag of any length, through SHA-512 (the crate's `var_randomized_public_key`);
+ * an empty tag names the ristretto base point.
+ */
 export function diversifiedBasepoint(tag: Uint8Array): GroupPoint {
-  return tag.length === 0 ? Point.BASE : pointFromUniform(sha512(tag));
+  return tag.length === 0 ? Point.BASE : uniformBasepoint(sha512(tag));
 }
 
 /** The public key of `secret` over `basepoint` (one of `diversifiedBasepoint`). */
