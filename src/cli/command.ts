@@ -99,6 +99,10 @@ export async function runProgram(build: () => Command, argv: readonly string[], 
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done;
+      // A group without one of its commands: commander shows its help as an error.
+      if (error.code === 'commander.help') {
+        return fail(terminal, wantsJson, 'usage', 'which command? See --help for those there are', EXIT.usage);
+      }
       const message = error.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ');
       return fail(terminal, wantsJson, 'usage', `${message} (see --help)`, EXIT.usage);
     }

@@ -15,9 +15,6 @@ export const THRESHOLD_MAX = 64;
 /** Rows of a key tile. A tile of n = 20 keys packed in 64 bytes a subkey is 1.25 MiB: what a worker copies per job. */
 export const TILE_ROWS = 1024;
 
-/** Flag-key pairs per unit of work: about 60 ms of the kernel, so that the head lane never waits longer than that. */
-export const CHUNK_PAIRS = 4096;
-
 /** The noble reference takes milliseconds a pair: a unit of work this small keeps the event loop responsive. */
 export const INLINE_CHUNK_PAIRS = 32;
 
