@@ -22,7 +22,12 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** For the `default` of an exhaustive switch: a compile error if a case is missing. */
+/**
+ * For the `default` of an exhaustive switch: a compile error if a case is missing. Of an object only its kind is
+ * named: the rest may be a secret.
+ */
 export function unreachable(value: never): never {
-  throw new KithError('internal', `unexpected case ${JSON.stringify(value)}`);
+  const unexpected: unknown = value;
+  const kind = typeof unexpected === 'object' && unexpected !== null && 'kind' in unexpected ? unexpected.kind : value;
+  throw new KithError('internal', `unexpected case ${typeof kind === 'object' ? 'of no kind' : String(kind)}`);
 }
