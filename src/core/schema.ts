@@ -3,7 +3,7 @@
 
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { KithError } from './errors.ts';
+import { KithError, printable } from './errors.ts';
 
 export type { Static, TSchema };
 export { Type };
@@ -91,18 +91,27 @@ function firstError(schema: TSchema, value: unknown, errors: ShapeError[]): stri
   const error = relevant[0] ?? errors[0];
   if (!error) return 'has an unexpected shape';
   const field =
-    error.instancePath === '' ? 'the whole' : `field ${printable(error.instancePath.slice(1).replaceAll('/', '.'))}`;
+    error.instancePath === ''
+      ? 'the whole'
+      : `field ${printable(pathOf(error.instancePath).join('.'), PATH_CHARS_MAX)}`;
   if (error.keyword === 'additionalProperties') {
     const names = (error.params as { additionalProperties?: string[] }).additionalProperties ?? [];
-    return `${field} has the unknown field ${printable(String(names[0]))}`;
+    return `${field} has the unknown field ${printable(String(names[0]), PATH_CHARS_MAX)}`;
   }
   if (error.keyword === 'required') {
     const names = (error.params as { requiredProperties?: string[] }).requiredProperties ?? [];
-    return `${field} lacks the field ${printable(String(names[0]))}`;
+    return `${field} lacks the field ${printable(String(names[0]), PATH_CHARS_MAX)}`;
   }
   if (error.keyword === 'anyOf') return `${field} must be ${alternatives(schema, error.schemaPath)}`;
   return `${field} ${error.message}${got(value, error.instancePath)}`;
 }
+
+/** The steps of a JSON pointer (RFC 6901). */
+const pathOf = (pointer: string): string[] =>
+  pointer
+    .split('/')
+    .slice(1)
+    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
 
 function alternatives(schema: TSchema, schemaPath: string): string {
   let at: unknown = schema;
@@ -116,16 +125,11 @@ function alternatives(schema: TSchema, schemaPath: string): string {
 
 function got(value: unknown, instancePath: string): string {
   let at: unknown = value;
-  for (const step of instancePath.split('/').slice(1)) at = (at as Record<string, unknown> | undefined)?.[step];
+  for (const step of pathOf(instancePath)) at = (at as Record<string, unknown> | undefined)?.[step];
   // Only kinds and sizes: the value itself may be a secret.
   if (at === null) return ', got null';
   if (Array.isArray(at)) return `, got a list of ${at.length}`;
   if (typeof at === 'string') return `, got a string of ${at.length} characters`;
   if (typeof at === 'number' && Number.isFinite(at)) return ', got another number';
   return typeof at === 'object' && at instanceof Uint8Array ? `, got ${at.length} bytes` : `, got ${typeof at}`;
-}
-
-function printable(text: string): string {
-  const cut = text.length > PATH_CHARS_MAX ? `${text.slice(0, PATH_CHARS_MAX)}...` : text;
-  return JSON.stringify(cut).slice(1, -1);
 }

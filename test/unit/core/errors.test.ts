@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isKithError, KithError, messageOf, unreachable } from '../../../src/core/errors.ts';
+import { isKithError, KithError, messageOf, printable, unreachable } from '../../../src/core/errors.ts';
 import { failureOf } from '../../support/outcome.ts';
 
 describe('a KithError', () => {
@@ -46,5 +46,21 @@ describe('the default of an exhaustive switch', () => {
     expect(failureOf(() => unreachable('other' as never))?.message).toContain('other');
     expect(failureOf(() => unreachable(7n as never))?.code).toBe('internal');
     expect(failureOf(() => unreachable(undefined as never))?.code).toBe('internal');
+  });
+});
+
+describe('text from outside, made printable', () => {
+  it.each([
+    ['plain é 漢', 'plain é 漢'],
+    ['a\nb\r\u2028c', 'a\\u000ab\\u000d\\u2028c'],
+    ['\u001b[2J\u009b\u007f', '\\u001b[2J\\u009b\\u007f'],
+    ['x\u202ey\u2066', 'x\\u202ey\\u2066'],
+    ['12345678901', '1234567890...'],
+  ])('is %j as %j', (text, shown) => {
+    expect(printable(text, 10)).toBe(shown);
+  });
+
+  it('is not cut where it fits', () => {
+    expect(printable('1234567890', 10)).toBe('1234567890');
   });
 });
