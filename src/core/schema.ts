@@ -80,15 +80,24 @@ interface ShapeError {
 /** An error text quotes at most this much of a hostile value's path. */
 const PATH_CHARS_MAX = 120;
 
+/** What the branch of a union says of a value that was meant for another branch. */
+const OF_ANOTHER_KIND: ReadonlySet<string> = new Set(['type', 'const', 'anyOf']);
+
 function firstError(schema: TSchema, value: unknown, errors: ShapeError[]): string {
-  // The deepest failure says most, except that a union reports every branch: then its own line is the better one.
-  const unions = errors.filter((error) => error.keyword === 'anyOf').map((error) => error.schemaPath);
-  const relevant = errors.filter(
-    (error) =>
-      !(error.keyword === 'boolean' && error.message === 'schema is false') &&
-      !unions.some((path) => error.schemaPath.startsWith(`${path}/anyOf/`)),
-  );
-  const error = relevant[0] ?? errors[0];
+  // A union reports every branch. If the value is of a branch's kind, what that branch says is the better line; if it
+  // is of none, the union's own is.
+  const unions = errors.filter((error) => error.keyword === 'anyOf');
+  const unionOf = (error: ShapeError) =>
+    unions.find(({ schemaPath }) => error.schemaPath.startsWith(`${schemaPath}/anyOf/`));
+  const saysMore = (error: ShapeError, union: ShapeError) =>
+    error.instancePath.length > union.instancePath.length || !OF_ANOTHER_KIND.has(error.keyword);
+  const told = errors.filter((error) => !(error.keyword === 'boolean' && error.message === 'schema is false'));
+  const outside = told.find((error) => !unionOf(error));
+  const inside = told.find((error) => {
+    const union = unionOf(error);
+    return union !== undefined && union === outside && saysMore(error, union);
+  });
+  const error = inside ?? outside ?? errors[0];
   if (!error) return 'has an unexpected shape';
   const field =
     error.instancePath === ''
