@@ -33,6 +33,11 @@ const BANNED_GLOBALS: ReadonlySet<string> = new Set([
   'FinalizationRegistry',
   'process',
   'navigator',
+  // Detours to all of the above.
+  'globalThis',
+  'global',
+  'self',
+  'window',
 ]);
 
 const BANNED_MEMBERS: ReadonlySet<string> = new Set([
@@ -40,8 +45,10 @@ const BANNED_MEMBERS: ReadonlySet<string> = new Set([
   'process.nextTick',
   'Atomics.waitAsync',
   'AbortSignal.timeout',
-  'globalThis.crypto',
 ]);
+
+/** Objects with a banned member: they are used by naming a member in clear, so that this check can read it. */
+const GUARDED_OBJECTS: ReadonlySet<string> = new Set(['Math', 'Atomics', 'AbortSignal']);
 
 /** The synchronous part of node:crypto, by name; the rest is asynchronous or a source of chance. */
 const SYNCHRONOUS_CRYPTO: ReadonlySet<string> = new Set([
@@ -81,6 +88,7 @@ export function breachesIn(file: string, source: string): Breach[] {
   for (const statement of tree.statements) {
     if (ts.isVariableStatement(statement)) checkModuleState(statement, report);
     if (ts.isImportDeclaration(statement)) checkImport(statement, report);
+    if (ts.isExportDeclaration(statement)) checkReexport(statement, report);
   }
   const visit = (node: ts.Node): void => {
     checkNode(node, report);
@@ -109,8 +117,7 @@ function checkModuleState(statement: ts.VariableStatement, report: Report): void
 function checkImport(statement: ts.ImportDeclaration, report: Report): void {
   if (statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword) return;
   const name = (statement.moduleSpecifier as ts.StringLiteral).text;
-  if (BANNED_LIBRARIES.some((library) => library.test(name)))
-    report(statement, `import of ${name}: own timers or chance`);
+  if (isBannedLibrary(name)) report(statement, `import of ${name}: own timers or chance`);
   if (name === 'node:crypto') {
     const bindings = statement.importClause?.namedBindings;
     if (!bindings || !ts.isNamedImports(bindings)) {
@@ -126,13 +133,30 @@ function checkImport(statement: ts.ImportDeclaration, report: Report): void {
   }
 }
 
+function checkReexport(statement: ts.ExportDeclaration, report: Report): void {
+  const name = statement.moduleSpecifier;
+  if (!name || !ts.isStringLiteral(name) || statement.isTypeOnly) return;
+  if (name.text.startsWith('node:') || isBannedLibrary(name.text)) report(statement, `re-export of ${name.text}`);
+}
+
+const isBannedLibrary = (name: string): boolean => BANNED_LIBRARIES.some((library) => library.test(name));
+
 function checkNode(node: ts.Node, report: Report): void {
+  if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+    const [name] = node.arguments;
+    const readable = name && ts.isStringLiteralLike(name) ? name.text : undefined;
+    if (readable === undefined) report(node, 'import() of a computed name');
+    else if (readable.startsWith('node:') || isBannedLibrary(readable)) report(node, `import() of ${readable}`);
+    return;
+  }
   if (ts.isPropertyAccessExpression(node)) {
     const member = `${node.expression.getText()}.${node.name.text}`;
     if (BANNED_MEMBERS.has(member)) report(node, member);
     return;
   }
-  if (!ts.isIdentifier(node) || !BANNED_GLOBALS.has(node.text) || !isUse(node)) return;
+  if (!ts.isIdentifier(node) || !isUse(node)) return;
+  if (GUARDED_OBJECTS.has(node.text) && isOpaqueUse(node)) report(node, `${node.text} without naming the member`);
+  if (!BANNED_GLOBALS.has(node.text)) return;
   report(node, `the global ${node.text}`);
 }
 
@@ -144,6 +168,13 @@ function isUse(node: ts.Identifier): boolean {
   if (ts.isImportSpecifier(parent) || ts.isExportSpecifier(parent)) return false;
   const named = parent as ts.Node & { name?: ts.Node };
   return named.name !== node || ts.isShorthandPropertyAssignment(parent);
+}
+
+/** Whether a use could reach any member: by index, or by handing on or taking apart the object. */
+function isOpaqueUse(node: ts.Identifier): boolean {
+  const { parent } = node;
+  if (ts.isPropertyAccessExpression(parent)) return false;
+  return !(ts.isBinaryExpression(parent) && parent.operatorToken.kind === ts.SyntaxKind.InstanceOfKeyword);
 }
 
 function sourceFiles(folder: string): string[] {

@@ -1,7 +1,7 @@
 // The frame every `kith` command stands in: options, the two output forms, exit codes, one-line errors.
 
 import { type Command, CommanderError, InvalidArgumentError } from 'commander';
-import { isKithError, KithError, messageOf } from '../core/errors.ts';
+import { isKithError, KithError, messageOf, printable } from '../core/errors.ts';
 
 /** Done; refused or failed for a stated reason; wrong usage. */
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const;
@@ -125,7 +125,12 @@ function prepare(command: Command, terminal: Terminal): void {
   for (const sub of command.commands) prepare(sub, terminal);
 }
 
-function fail(terminal: Terminal, json: boolean, code: string, message: string, exitCode: ExitCode): ExitCode {
+/** Longer than any message with two paths of the longest kind; what is longer quotes something hostile. */
+const ERROR_CHARS_MAX = 10_000;
+
+function fail(terminal: Terminal, json: boolean, code: string, text: string, exitCode: ExitCode): ExitCode {
+  // A fault of our own brings its stack; everything else is one line, whatever names it quotes.
+  const message = code === 'internal' ? text : printable(text, ERROR_CHARS_MAX);
   terminal.stderr.write(`kith: ${message}\n`);
   if (json) terminal.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
   return exitCode;

@@ -45,18 +45,12 @@ const TRANSACTIONS_PER_JOB = 32;
 /** Jobs in flight: one in work, one ready. */
 const JOBS_IN_FLIGHT = 2;
 
-/** Detects a recorded chain for all receivers of a keys file. */
+/** Detects a recorded chain for all receivers of a keys file, whose gamma must be that of the chain. */
 export async function detectRecordedChain(
   keys: KeysFile,
   chainPath: string,
   context: Pick<CommandContext, 'terminal'>,
 ): Promise<Detection> {
-  if (keys.gamma !== GAMMA) {
-    throw new KithError(
-      'bad-parameter',
-      `the flags of a recorded chain have ${GAMMA} bits; the keys are for ${keys.gamma}`,
-    );
-  }
   const bytes = await fileSize(chainPath, Number.POSITIVE_INFINITY);
   const progress = createProgressBar(context.terminal, 'detecting');
   const engine = createDetectionEngine({ executor: createInlineExecutor({ clock: systemClock }) });
@@ -175,6 +169,15 @@ function outcome(detection: Detection): Outcome {
   };
 }
 
+async function readKeys(path: string): Promise<KeysFile> {
+  const keys = parseKeysFile(await readTextFile(path, KEYS_FILE_BYTES_MAX), path);
+  if (keys.gamma !== GAMMA) {
+    const expected = `${GAMMA} (the bits of a flag in a recorded chain)`;
+    throw new KithError('bad-parameter', `${path}: field gamma must be ${expected}, got ${keys.gamma}`);
+  }
+  return keys;
+}
+
 export function addFmdDetect(parent: Command): void {
   addCommand<{ keys: string; chain: string }>(
     parent,
@@ -185,8 +188,7 @@ export function addFmdDetect(parent: Command): void {
         .requiredOption('--keys <file>', 'keys: {gamma, receivers:[{id, detection_key:{indices, subkeys}}]}')
         .requiredOption('--chain <file>', 'chain: one transaction a line, {height, block_index, flags}'),
     async ({ keys, chain }, context) => {
-      const parsed = parseKeysFile(await readTextFile(keys, KEYS_FILE_BYTES_MAX), keys);
-      return outcome(await detectRecordedChain(parsed, chain, context));
+      return outcome(await detectRecordedChain(await readKeys(keys), chain, context));
     },
   );
 }

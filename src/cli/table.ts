@@ -1,6 +1,6 @@
 // Plain text tables.
 
-/** Columns as wide as their widest cell; numbers (cells that start with a digit) to the right. */
+/** Columns as wide as their widest cell; numbers (cells that start with a digit) to the right, titles to the left. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
   const line = (cells: readonly string[]): string =>

@@ -28,7 +28,8 @@ export class ByteReader {
 
   #advance(length: number, what: string): number {
     const at = this.#offset;
-    if (length > this.remaining) {
+    // Written so that NaN fails too; a negative length would move the cursor back.
+    if (!(Number.isInteger(length) && length >= 0 && length <= this.remaining)) {
       throw new KithError<ByteReaderErrorCode>(
         'truncated',
         `${what}: ${length} bytes expected at offset ${at}, ${this.remaining} left`,

@@ -159,8 +159,11 @@ export function leToBigint(bytes: Uint8Array): bigint {
   return value;
 }
 
-/** `value` as four bytes, most significant first. */
+/** `value` as four bytes, most significant first. @throws KithError `out-of-range` if it does not fit. */
 export function u32be(value: number): Uint8Array {
+  if (!Number.isInteger(value) || value < 0 || value > 0xffffffff) {
+    throw new KithError('out-of-range', `expected an unsigned number of 32 bits, got ${value}`);
+  }
   const out = new Uint8Array(4);
   new DataView(out.buffer).setUint32(0, value);
   return out;

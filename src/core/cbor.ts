@@ -22,10 +22,45 @@ export type CborValue =
 /** No message of ours nests deeper than six. */
 const CBOR_DEPTH_MAX = 8;
 
-/** Deterministic CBOR of `value`; properties that are `undefined` are left out. */
+/**
+ * Deterministic CBOR of `value`; properties that are `undefined` are left out.
+ * @throws KithError `malformed` for what `decodeCbor` would refuse on the other side: fractions, unsafe integers,
+ * `undefined` in lists, ill-formed text, too deep nesting.
+ */
 export function encodeCbor(value: CborValue): Uint8Array {
-  return encode(value, { ...rfc8949EncodeOptions, ignoreUndefinedProperties: true });
+  checkEncodable(value, 0);
+  return encodeChecked(value);
 }
+
+const encodeChecked = (value: CborValue): Uint8Array =>
+  encode(value, { ...rfc8949EncodeOptions, ignoreUndefinedProperties: true });
+
+function checkEncodable(value: CborValue | undefined, depth: number): void {
+  const refuse = (why: string): never => {
+    throw new KithError<CborErrorCode>('malformed', `not encodable as CBOR: ${why}`);
+  };
+  if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value)) refuse('a number that is no safe integer');
+  } else if (typeof value === 'string') {
+    if (!isPortableText(value)) refuse('text that is ill-formed or begins with a byte order mark');
+  } else if (typeof value === 'object' && value !== null && !(value instanceof Uint8Array)) {
+    if (depth === CBOR_DEPTH_MAX) refuse(`nested deeper than ${CBOR_DEPTH_MAX} levels`);
+    if (Array.isArray(value)) {
+      for (const item of value) checkEncodable(item, depth + 1);
+      return;
+    }
+    for (const [key, item] of Object.entries(value)) {
+      if (item === undefined) continue;
+      checkEncodable(key, depth + 1);
+      checkEncodable(item, depth + 1);
+    }
+  } else if (typeof value !== 'boolean' && typeof value !== 'object') {
+    refuse(`a value of type ${typeof value}`);
+  }
+}
+
+/** Lone surrogates do not survive UTF-8; a mark at the start does not survive the library's decoder. */
+const isPortableText = (text: string): boolean => text.isWellFormed() && !text.startsWith('\ufeff');
 
 /**
  * Decodes `bytes`, which must be the deterministic encoding of a value of the shape.
@@ -57,7 +92,7 @@ export function decodeCbor<T>(bytes: Uint8Array, form: Shape<T>, limits: { bytes
     throw new KithError<CborErrorCode>('malformed', `${where}: not well-formed CBOR`, { cause });
   }
   const typed = form.parse(value, where);
-  if (!equalBytes(encodeCbor(value as CborValue), bytes)) {
+  if (!equalBytes(encodeChecked(value as CborValue), bytes)) {
     throw new KithError<CborErrorCode>('non-canonical', `${where}: not the deterministic encoding of its value`);
   }
   return typed;

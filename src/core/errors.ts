@@ -22,7 +22,21 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** For the `default` of an exhaustive switch: a compile error if a case is missing. */
+/** Control characters, line separators and direction marks: what could forge lines or steer a terminal. */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Surrogate}]/gu;
+
+/** `text` on one line, what does not print written as \\uXXXX, cut after `charsMax` characters. */
+export function printable(text: string, charsMax: number): string {
+  const cut = text.length > charsMax ? `${text.slice(0, charsMax)}...` : text;
+  return cut.replaceAll(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/**
+ * For the `default` of an exhaustive switch: a compile error if a case is missing. Of an object only its kind is
+ * named: the rest may be a secret.
+ */
 export function unreachable(value: never): never {
-  throw new KithError('internal', `unexpected case ${JSON.stringify(value)}`);
+  const unexpected: unknown = value;
+  const kind = typeof unexpected === 'object' && unexpected !== null && 'kind' in unexpected ? unexpected.kind : value;
+  throw new KithError('internal', `unexpected case ${typeof kind === 'object' ? 'of no kind' : String(kind)}`);
 }

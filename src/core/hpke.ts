@@ -70,6 +70,13 @@ export function hpkeDeriveKeyPair(ikm: Uint8Array): HpkeKeyPair {
   return { secretKey, publicKey: x25519PublicKey(secretKey) };
 }
 
+/** Public keys and `enc` have one length in this suite. */
+function expectKeyLength(what: string, key: Uint8Array): void {
+  if (key.length !== HPKE_KEY_BYTES) {
+    throw new KithError<HpkeErrorCode>('hpke-key', `${what} must be ${HPKE_KEY_BYTES} bytes, got ${key.length}`);
+  }
+}
+
 function sharedSecret(dh: Uint8Array | undefined, enc: Uint8Array, recipientPublicKey: Uint8Array): Uint8Array {
   if (!dh) throw new KithError<HpkeErrorCode>('hpke-key', 'the X25519 public key is of small order');
   const prk = labeledExtract(KEM_SUITE, EMPTY, 'eae_prk', dh);
@@ -132,7 +139,7 @@ function keySchedule(secret: Uint8Array, info: Uint8Array): Schedule {
 
 /**
  * SetupBaseS: a context that seals to `recipientPublicKey`, and the `enc` the recipient needs.
- * @throws KithError `hpke-key` if the public key is of small order.
+ * @throws KithError `hpke-key` if the public key is of the wrong length or of small order.
  */
 export function hpkeSetupSender(
   deps: { random: Random },
@@ -148,8 +155,13 @@ export function setupSenderWith(
   recipientPublicKey: Uint8Array,
   info: Uint8Array,
 ): { enc: Uint8Array; context: HpkeSender } {
-  const dh = x25519(ephemeral.secretKey, recipientPublicKey);
-  ephemeral.secretKey.fill(0);
+  let dh: Uint8Array | undefined;
+  try {
+    expectKeyLength('the public key', recipientPublicKey);
+    dh = x25519(ephemeral.secretKey, recipientPublicKey);
+  } finally {
+    ephemeral.secretKey.fill(0);
+  }
   const enc = ephemeral.publicKey;
   const schedule = keySchedule(sharedSecret(dh, enc, recipientPublicKey), info);
   let sequence = 0;
@@ -173,9 +185,7 @@ export function setupSenderWith(
  * @throws KithError `hpke-key` if `enc` is of the wrong length or of small order.
  */
 export function hpkeSetupRecipient(keyPair: HpkeKeyPair, enc: Uint8Array, info: Uint8Array): HpkeRecipient {
-  if (enc.length !== HPKE_ENC_BYTES) {
-    throw new KithError<HpkeErrorCode>('hpke-key', `enc must be ${HPKE_ENC_BYTES} bytes, got ${enc.length}`);
-  }
+  expectKeyLength('enc', enc);
   const dh = x25519(keyPair.secretKey, enc);
   const schedule = keySchedule(sharedSecret(dh, enc, keyPair.publicKey), info);
   let sequence = 0;

@@ -1,7 +1,7 @@
 // JSON from files and sockets: bounded depth, no duplicate keys (JSON.parse would keep the last one silently),
 // errors of one line that name the place.
 
-import { KithError, messageOf } from './errors.ts';
+import { KithError, messageOf, printable } from './errors.ts';
 
 export type JsonErrorCode = 'bad-json';
 
@@ -26,10 +26,7 @@ export function parseJson(text: string, where: string): unknown {
 
 /** V8 quotes the text around an error, which may hold a secret; the reason in front of it is enough. */
 function oneLine(message: string): string {
-  return message
-    .replace(/, ?(\.\.\.)?".*$/s, '')
-    .replaceAll(/\s+/g, ' ')
-    .slice(0, 120);
+  return printable(message.replace(/, ?(\.\.\.)?".*$/s, '').replaceAll(/\s+/g, ' '), 120);
 }
 
 /** `text` is valid JSON here, so a scan that only knows strings and brackets is exact. */
@@ -75,5 +72,5 @@ function stringEnd(text: string, start: number): number {
 }
 
 function quote(key: string): string {
-  return JSON.stringify(key.length > 60 ? `${key.slice(0, 60)}...` : key);
+  return printable(JSON.stringify(key.length > 60 ? `${key.slice(0, 60)}...` : key), 140);
 }

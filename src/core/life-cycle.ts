@@ -17,7 +17,10 @@ export interface LifeCycle {
    * Starts the parts in order. If one fails, those already started are stopped in reverse and the failure is thrown.
    */
   start(options?: { signal?: AbortSignal }): Promise<void>;
-  /** Stops the started parts in reverse; throws KithError `stop-failed` naming those that failed, after all were tried. */
+  /**
+   * Stops the started parts in reverse, aborting a start in flight; throws KithError `stop-failed` naming those that
+   * failed, after all were tried.
+   */
   stop(): Promise<void>;
 }
 
@@ -28,24 +31,32 @@ export function createLifeCycle(
   options: { stopTimeoutMs: number },
 ): LifeCycle {
   const started: Part[] = [];
+  const aborter = new AbortController();
   let starting: Promise<void> | undefined;
+  let startEnded = false;
   let stopping: Promise<void> | undefined;
 
-  async function startAll(signal: AbortSignal | undefined): Promise<void> {
-    for (const part of parts) {
-      if (stopping) throw new KithError('stopped', `not starting ${part.name}: already stopping`);
-      started.push(part);
-      try {
-        await part.start(signal ? { signal } : {});
-      } catch (error) {
-        await stopAll().catch(() => undefined);
-        throw error;
+  async function startAll(parent: AbortSignal | undefined): Promise<void> {
+    const onParent = () => aborter.abort(parent?.reason);
+    if (parent?.aborted) onParent();
+    else parent?.addEventListener('abort', onParent, { once: true });
+    try {
+      for (const part of parts) {
+        if (stopping) throw new KithError('stopped', `not starting ${part.name}: already stopping`);
+        started.push(part);
+        await part.start({ signal: aborter.signal });
       }
+    } catch (error) {
+      // While stopping, `stop` sees to the started parts and reports what fails.
+      if (!stopping) await stopAll([]).catch(() => undefined);
+      throw error;
+    } finally {
+      startEnded = true;
+      parent?.removeEventListener('abort', onParent);
     }
   }
 
-  async function stopAll(): Promise<void> {
-    const failures: string[] = [];
+  async function stopAll(failures: string[]): Promise<void> {
     for (let part = started.pop(); part; part = started.pop()) {
       using limit = deadline(deps.clock, options.stopTimeoutMs);
       try {
@@ -57,17 +68,27 @@ export function createLifeCycle(
     if (failures.length > 0) throw new KithError('stop-failed', `did not stop cleanly: ${failures.join('; ')}`);
   }
 
+  /** Ends a start in flight: it is told by its signal, and left behind if it does not listen. */
+  async function endStart(running: Promise<void>): Promise<string[]> {
+    aborter.abort(new KithError('stopped', 'stopped while starting'));
+    using limit = deadline(deps.clock, options.stopTimeoutMs);
+    // Its own failure is its caller's.
+    const settled = running.catch(() => undefined);
+    try {
+      await abortable(settled, limit.signal);
+      return [];
+    } catch (error) {
+      return [`${started.at(-1)?.name ?? 'a part'}, still starting: ${messageOf(error)}`];
+    }
+  }
+
   return {
     start(startOptions = {}) {
       starting ??= startAll(startOptions.signal);
       return starting;
     },
     stop() {
-      stopping ??= (async () => {
-        // A start in flight sees `stopping` before its next part; its own failure is its caller's.
-        await starting?.catch(() => undefined);
-        await stopAll();
-      })();
+      stopping ??= (async () => stopAll(starting && !startEnded ? await endStart(starting) : []))();
       return stopping;
     },
   };

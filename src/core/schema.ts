@@ -3,7 +3,7 @@
 
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { KithError } from './errors.ts';
+import { KithError, printable } from './errors.ts';
 
 export type { Static, TSchema };
 export { Type };
@@ -80,29 +80,47 @@ interface ShapeError {
 /** An error text quotes at most this much of a hostile value's path. */
 const PATH_CHARS_MAX = 120;
 
+/** What the branch of a union says of a value that was meant for another branch. */
+const OF_ANOTHER_KIND: ReadonlySet<string> = new Set(['type', 'const', 'anyOf']);
+
 function firstError(schema: TSchema, value: unknown, errors: ShapeError[]): string {
-  // The deepest failure says most, except that a union reports every branch: then its own line is the better one.
-  const unions = errors.filter((error) => error.keyword === 'anyOf').map((error) => error.schemaPath);
-  const relevant = errors.filter(
-    (error) =>
-      !(error.keyword === 'boolean' && error.message === 'schema is false') &&
-      !unions.some((path) => error.schemaPath.startsWith(`${path}/anyOf/`)),
-  );
-  const error = relevant[0] ?? errors[0];
+  // A union reports every branch. If the value is of a branch's kind, what that branch says is the better line; if it
+  // is of none, the union's own is.
+  const unions = errors.filter((error) => error.keyword === 'anyOf');
+  const unionOf = (error: ShapeError) =>
+    unions.find(({ schemaPath }) => error.schemaPath.startsWith(`${schemaPath}/anyOf/`));
+  const saysMore = (error: ShapeError, union: ShapeError) =>
+    error.instancePath.length > union.instancePath.length || !OF_ANOTHER_KIND.has(error.keyword);
+  const told = errors.filter((error) => !(error.keyword === 'boolean' && error.message === 'schema is false'));
+  const outside = told.find((error) => !unionOf(error));
+  const inside = told.find((error) => {
+    const union = unionOf(error);
+    return union !== undefined && union === outside && saysMore(error, union);
+  });
+  const error = inside ?? outside ?? errors[0];
   if (!error) return 'has an unexpected shape';
   const field =
-    error.instancePath === '' ? 'the whole' : `field ${printable(error.instancePath.slice(1).replaceAll('/', '.'))}`;
+    error.instancePath === ''
+      ? 'the whole'
+      : `field ${printable(pathOf(error.instancePath).join('.'), PATH_CHARS_MAX)}`;
   if (error.keyword === 'additionalProperties') {
     const names = (error.params as { additionalProperties?: string[] }).additionalProperties ?? [];
-    return `${field} has the unknown field ${printable(String(names[0]))}`;
+    return `${field} has the unknown field ${printable(String(names[0]), PATH_CHARS_MAX)}`;
   }
   if (error.keyword === 'required') {
     const names = (error.params as { requiredProperties?: string[] }).requiredProperties ?? [];
-    return `${field} lacks the field ${printable(String(names[0]))}`;
+    return `${field} lacks the field ${printable(String(names[0]), PATH_CHARS_MAX)}`;
   }
   if (error.keyword === 'anyOf') return `${field} must be ${alternatives(schema, error.schemaPath)}`;
   return `${field} ${error.message}${got(value, error.instancePath)}`;
 }
+
+/** The steps of a JSON pointer (RFC 6901). */
+const pathOf = (pointer: string): string[] =>
+  pointer
+    .split('/')
+    .slice(1)
+    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
 
 function alternatives(schema: TSchema, schemaPath: string): string {
   let at: unknown = schema;
@@ -116,16 +134,11 @@ function alternatives(schema: TSchema, schemaPath: string): string {
 
 function got(value: unknown, instancePath: string): string {
   let at: unknown = value;
-  for (const step of instancePath.split('/').slice(1)) at = (at as Record<string, unknown> | undefined)?.[step];
+  for (const step of pathOf(instancePath)) at = (at as Record<string, unknown> | undefined)?.[step];
   // Only kinds and sizes: the value itself may be a secret.
   if (at === null) return ', got null';
   if (Array.isArray(at)) return `, got a list of ${at.length}`;
   if (typeof at === 'string') return `, got a string of ${at.length} characters`;
   if (typeof at === 'number' && Number.isFinite(at)) return ', got another number';
   return typeof at === 'object' && at instanceof Uint8Array ? `, got ${at.length} bytes` : `, got ${typeof at}`;
-}
-
-function printable(text: string): string {
-  const cut = text.length > PATH_CHARS_MAX ? `${text.slice(0, PATH_CHARS_MAX)}...` : text;
-  return JSON.stringify(cut).slice(1, -1);
 }

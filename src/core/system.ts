@@ -3,14 +3,23 @@
 
 import type { Clock, Random } from './ports.ts';
 
-/** setTimeout fires at once for anything above 2^31 - 1 ms; longer waits are cut to this and re-armed by callers. */
+/** setTimeout fires at once for anything above 2^31 - 1 ms; longer waits are made of several. */
 const TIMER_MS_MAX = 0x7fffffff;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   schedule(delayMs, callback) {
-    const handle = setTimeout(callback, Math.min(Math.max(0, delayMs), TIMER_MS_MAX));
+    let left = Math.max(0, delayMs);
+    const arm = () => {
+      const step = Math.min(left, TIMER_MS_MAX);
+      left -= step;
+      return setTimeout(() => {
+        if (left > 0) handle = arm();
+        else callback();
+      }, step);
+    };
+    let handle = arm();
     return { cancel: () => clearTimeout(handle) };
   },
 };

@@ -9,6 +9,11 @@ export function expectLength(what: string, value: Uint8Array, length: number): v
   }
 }
 
+/** RFC 5869, section 2.3: at least as long as the hash. @throws KithError `bad-key`. */
+export function expectHkdfKey(prk: Uint8Array): void {
+  if (prk.length < 32) throw new KithError('bad-key', `an HKDF key must be at least 32 bytes, got ${prk.length}`);
+}
+
 /** p = 2^255 - 19, little-endian. */
 const FIELD_PRIME = Uint8Array.of(0xed, ...new Array<number>(30).fill(0xff), 0x7f);
 

@@ -11,7 +11,7 @@ export interface CryptoDoor {
   hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
   /** HKDF-Extract with SHA-256 (RFC 5869, section 2.2). */
   hkdfExtract(salt: Uint8Array, ikm: Uint8Array): Uint8Array;
-  /** HKDF-Expand with SHA-256 (RFC 5869, section 2.3); `length` at most 8,160. */
+  /** HKDF-Expand with SHA-256 (RFC 5869, section 2.3); `prk` at least 32, `length` at most 8,160. */
   hkdfExpand(prk: Uint8Array, info: Uint8Array, length: number): Uint8Array;
 
   /** RFC 8439. Key 32, nonce 12; the tag's 16 bytes follow the ciphertext. */

@@ -9,7 +9,7 @@ import { sha256 as nobleSha256, sha384 as nobleSha384, sha512 as nobleSha512 } f
 import { shake256 as nobleShake256 } from '@noble/hashes/sha3.js';
 import { concatBytes, equalBytes, leToBigint } from '../bytes.ts';
 import { KithError } from '../errors.ts';
-import { expectLength, plausibleEd25519Key } from './checks.ts';
+import { expectHkdfKey, expectLength, plausibleEd25519Key } from './checks.ts';
 
 const TAG_BYTES = 16;
 
@@ -25,6 +25,7 @@ export const hmacSha256 = (key: Uint8Array, data: Uint8Array): Uint8Array => hma
 export const hkdfExtract = (salt: Uint8Array, ikm: Uint8Array): Uint8Array => extract(nobleSha256, ikm, salt);
 
 export function hkdfExpand(prk: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+  expectHkdfKey(prk);
   if (length > 255 * 32) throw new KithError('out-of-range', `HKDF gives at most 8160 bytes, ${length} asked`);
   return length === 0 ? new Uint8Array(0) : expand(nobleSha256, prk, info, length);
 }

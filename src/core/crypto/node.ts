@@ -15,7 +15,7 @@ import {
 import { hchacha } from '@noble/ciphers/chacha.js';
 import { concatBytes, toBase64Url } from '../bytes.ts';
 import { KithError } from '../errors.ts';
-import { expectLength, plausibleEd25519Key } from './checks.ts';
+import { expectHkdfKey, expectLength, plausibleEd25519Key } from './checks.ts';
 
 const TAG_BYTES = 16;
 const EMPTY = new Uint8Array(0);
@@ -43,6 +43,7 @@ export const hmacSha256 = (key: Uint8Array, data: Uint8Array): Uint8Array =>
 export const hkdfExtract = (salt: Uint8Array, ikm: Uint8Array): Uint8Array => hmacSha256(salt, ikm);
 
 export function hkdfExpand(prk: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+  expectHkdfKey(prk);
   if (length > 255 * 32) throw new KithError('out-of-range', `HKDF gives at most 8160 bytes, ${length} asked`);
   const out = new Uint8Array(length);
   let block: Uint8Array = EMPTY;
