@@ -1,8 +1,8 @@
 // What anchors need of a chain: to send a text as a transaction. Those sent are found again by the indexer, which
 // hands on the text transactions under a prefix with each block.
 
-import { toHex, utf8 } from '../core/bytes.ts';
 import { sha256 } from '#crypto';
+import { toHex, utf8 } from '../core/bytes.ts';
 import { isKithError, messageOf } from '../core/errors.ts';
 import type { Clock } from '../core/ports.ts';
 import { callRpc } from './comet-rpc.ts';
