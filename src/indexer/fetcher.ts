@@ -46,7 +46,7 @@ export async function* fetchInOrder(
   try {
     for (;;) {
       while (pending.length < RANGES_IN_FLIGHT && next <= to) {
-        const last = Math.min(to, next + rangeLength(deps.upstreams, next) - 1);
+        const last = deps.upstreams.rangeEnd(next, to);
         pending.push(track(fetchRange(deps, next, last, controller.signal)));
         next = last + 1;
       }
@@ -68,10 +68,6 @@ function track(blocks: Promise<SourceBlock[]>): Pending {
   };
   blocks.then(settle, settle);
   return pending;
-}
-
-function rangeLength(upstreams: Upstreams, from: number): number {
-  return upstreams.candidates(from, from)[0]?.source.rangeMax ?? 1;
 }
 
 async function fetchRange(deps: FetcherDeps, from: number, to: number, signal: AbortSignal): Promise<SourceBlock[]> {
@@ -116,16 +112,23 @@ async function tryRange(
       if (!upstreams.checkChain(upstream, block.chainId)) return { kind: 'failed' };
     }
     upstreams.succeeded(upstream);
+    upstream.doubted = false;
     return { kind: 'blocks', blocks };
   } catch (error) {
     throwIfAborted(signal);
     if (isStop(error)) throw error;
     if (!isKithError(error)) throw error;
     if (error.code === 'answer-too-large' && from < to) return { kind: 'too-large' };
-    upstreams.failed(upstream, error);
-    // It had offered this height: until it is asked for its status again, it offers no more than what comes before.
     if (error.code === 'height-unavailable' && upstream.status) {
-      upstream.status = { ...upstream.status, latest: from - 1, latestHash: undefined };
+      // It had offered this height: until it is asked for its status again, it offers no more than what comes before.
+      upstream.status = {
+        ...upstream.status,
+        latest: Math.min(upstream.status.latest, from - 1),
+        latestHash: undefined,
+      };
+      upstream.doubted = true;
+    } else {
+      upstreams.failed(upstream, error);
     }
     return { kind: 'failed' };
   }

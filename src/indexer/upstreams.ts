@@ -14,6 +14,8 @@ export interface Upstream {
   highest: number;
   /** Failures since its last good answer. */
   failures: number;
+  /** It lacked a block it had offered; until it delivers one, others are believed first. */
+  doubted: boolean;
   dropped: KithError<IndexerErrorCode> | undefined;
 }
 
@@ -35,6 +37,7 @@ export class Upstreams {
       status: undefined,
       highest: 0,
       failures: 0,
+      doubted: false,
       dropped: undefined,
     }));
     this.#chainId = chainId;
@@ -106,14 +109,24 @@ export class Upstreams {
     const flagged = alive.filter(({ source, status }) => source.flags && !(status && status.earliest > from));
     return (flagged.length > 0 ? flagged : alive)
       .filter(({ status }) => status && status.earliest <= from && status.latest >= to)
-      .sort((a, b) => Number(a.failures > 0) - Number(b.failures > 0));
+      .sort((a, b) => Number(isShaky(a)) - Number(isShaky(b)));
   }
 
-  /** The highest height after `cursor` that somebody offers; the healthy are believed first. */
+  /** Where a range that starts at `from` should end: one call, and not past the height where flags begin. */
+  rangeEnd(from: number, to: number): number {
+    const [best] = this.candidates(from, from);
+    if (!best) return from;
+    const flagsFrom = this.all
+      .filter(({ source, status, dropped }) => source.flags && !dropped && status && status.earliest > from)
+      .map(({ status }) => (status?.earliest ?? to) - 1);
+    return Math.min(to, from + best.source.rangeMax - 1, ...(best.source.flags ? [] : flagsFrom));
+  }
+
+  /** The highest height after `cursor` that somebody offers; those in good standing are believed first. */
   target(cursor: number): number {
     const offers = this.candidates(cursor + 1, cursor + 1);
-    const healthy = offers.filter(({ failures }) => failures === 0);
-    const latest = (healthy.length > 0 ? healthy : offers).map(({ status }) => status?.latest ?? 0);
+    const steady = offers.filter((upstream) => !isShaky(upstream));
+    const latest = (steady.length > 0 ? steady : offers).map(({ status }) => status?.latest ?? 0);
     return Math.max(cursor, ...latest);
   }
 
@@ -132,3 +145,5 @@ export class Upstreams {
     }));
   }
 }
+
+const isShaky = ({ failures, doubted }: Upstream): boolean => failures > 0 || doubted;
