@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { build } from 'esbuild';
+import { beforeAll, expect, it } from 'vitest';
 import { createDevnet, serveDevnet } from '../../../src/devnet/index.ts';
 import { openNoteStore } from '../../../src/indexer/index.ts';
 import { openLevelStore } from '../../../src/node/store/level.ts';
@@ -19,7 +20,23 @@ const KILLS = 20;
 /** Twenty-one processes have to start, on a machine that may be busy. */
 const TIMEOUT_MS = 240_000;
 
-const child = fileURLToPath(new URL('../../support/crash-child.ts', import.meta.url));
+const source = fileURLToPath(new URL('../../support/crash-child.ts', import.meta.url));
+
+/** Where the child is bundled to, so that it starts at once; inside the project, for it to find its libraries. */
+const child = fileURLToPath(new URL('../../../node_modules/.cache/kith/crash-child.mjs', import.meta.url));
+
+beforeAll(() =>
+  build({
+    entryPoints: [source],
+    outfile: child,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    conditions: ['kith-source'],
+    external: ['classic-level'],
+  }),
+);
 
 interface Life {
   /** Cursor it found on the disk. */
@@ -31,8 +48,7 @@ interface Life {
 /** One life of the process: it is killed as soon as it announces `killAt`, or ends by itself. */
 function live(args: readonly string[], killAt: number): Promise<Life> {
   return new Promise((resolve, reject) => {
-    const options = ['--conditions=kith-source', '--import', 'tsx', child, ...args];
-    const alive: ChildProcess = spawn(process.execPath, options, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const alive: ChildProcess = spawn(process.execPath, [child, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
     let opened = -1;
     const announced: number[] = [];
     createInterface({ input: alive.stdout! }).on('line', (line) => {
