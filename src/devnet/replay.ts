@@ -2,9 +2,9 @@
 // ascending. Heights that are absent become blocks without MASP transactions.
 
 import { fromHex } from '../core/bytes.ts';
-import { KithError } from '../core/errors.ts';
+import { KithError, messageOf } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
-import { hexText, list, shape, Type, uint } from '../core/schema.ts';
+import { list, shape, Type, uint } from '../core/schema.ts';
 import { BLOCK_TRANSACTIONS_MAX, FLAG_BYTES, FLAGS_PER_TRANSACTION_MAX } from '../indexer/codec.ts';
 import { REPLAY_HEIGHTS_MAX, REPLAY_LINE_CHARS_MAX } from './limits.ts';
 
@@ -25,7 +25,7 @@ const LINE = shape(
   Type.Object({
     height: uint(Number.MAX_SAFE_INTEGER, 1),
     block_index: uint(BLOCK_TRANSACTIONS_MAX - 1),
-    flags: Type.Union([list(hexText(FLAG_BYTES), FLAGS_PER_TRANSACTION_MAX, 1), Type.Null()]),
+    flags: Type.Union([list(Type.String(), FLAGS_PER_TRANSACTION_MAX, 1), Type.Null()]),
   }),
 );
 
@@ -62,8 +62,16 @@ function parseLine(line: string, where: string): ReplayTransaction {
   }
   try {
     const { height, block_index: blockIndex, flags } = LINE.parse(parseJson(line, where), where);
-    return { height, blockIndex, flags: flags?.map(fromHex) };
+    return { height, blockIndex, flags: flags?.map(parseFlag) };
   } catch (cause) {
-    throw new KithError('bad-replay', cause instanceof Error ? cause.message : where, { cause });
+    const message = messageOf(cause);
+    throw new KithError('bad-replay', message.startsWith(where) ? message : `${where}: ${message}`, { cause });
   }
+}
+
+function parseFlag(text: string, index: number): Uint8Array {
+  if (text.length !== 2 * FLAG_BYTES || !/^[0-9a-fA-F]*$/.test(text)) {
+    throw new KithError('bad-replay', `flag ${index}: expected ${2 * FLAG_BYTES} hex digits (${FLAG_BYTES} bytes)`);
+  }
+  return fromHex(text);
 }
