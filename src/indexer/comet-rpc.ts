@@ -91,9 +91,8 @@ function parseAnswer(item: unknown, name: string): RpcAnswer {
 function refusal(error: NonNullable<RpcAnswer['error']>, name: string) {
   const data = typeof error.data === 'string' ? `: ${error.data}` : '';
   const reason = `${error.message}${data}`.slice(0, REASON_CHARS_MAX);
-  // "height 9 must be less than or equal to the current blockchain height 6", "height 1 is not available, lowest ..."
-  const missing = /height \d+ (must be less than or equal to|is not available)|could not find results for height/.test(
-    reason,
-  );
+  // "height 9 must be less than or equal to the current blockchain height 6", "height 1 is not available, lowest ...".
+  // Results that come a moment after their block ("could not find results") are worth a pause, not a doubt.
+  const missing = /height \d+ (must be less than or equal to|is not available)/.test(reason);
   return indexerError(missing ? 'height-unavailable' : 'upstream-refused', `${name}: ${JSON.stringify(reason)}`);
 }

@@ -14,12 +14,13 @@ export {
 } from './indexer.ts';
 export { createMaspSource, type MaspSourceDeps } from './masp-source.ts';
 export { createMemoryStore } from './memory-store.ts';
-export { type HeightRange, type NoteStore, type NoteStoreOptions, openNoteStore } from './note-store.ts';
+export { type NoteStore, type NoteStoreOptions, openNoteStore } from './note-store.ts';
 export type {
   ChainBlock,
   ChainSource,
   ChainText,
   ChainTransaction,
+  HeightRange,
   IndexerEvent,
   SourceBlock,
   SourceStatus,

@@ -10,7 +10,7 @@ import { indexerError, isStop } from './errors.ts';
 import { asError, fetchInOrder } from './fetcher.ts';
 import { BATCH_BLOCKS_MAX, CHAIN_ID_CHARS_MAX, STALE_TIP_MS, UPSTREAMS_MAX } from './limits.ts';
 import type { NoteStore } from './note-store.ts';
-import type { ChainBlock, ChainSource, IndexerEvent, SourceBlock } from './ports.ts';
+import type { ChainBlock, ChainSource, HeightRange, IndexerEvent, SourceBlock } from './ports.ts';
 import { type Upstream, type UpstreamReport, Upstreams } from './upstreams.ts';
 
 export interface IndexerDeps {
@@ -49,6 +49,8 @@ export interface IndexerStatus {
   readonly phase: 'starting' | 'syncing' | 'following' | 'unreachable' | 'stopped';
   readonly cursor: number | undefined;
   readonly tip: number | undefined;
+  /** The next heights, when no upstream has them any more: nothing goes on before one has. */
+  readonly missing: HeightRange | undefined;
   /** No new block for two minutes, although upstreams answer. */
   readonly stale: boolean;
   readonly error: KithError | undefined;
@@ -95,6 +97,7 @@ class ChainIndexer implements Indexer {
   #error: KithError | undefined;
   #counts: IndexerCounts = { blocks: 0, transactions: 0, flags: 0, unflagged: 0, undecodable: 0 };
   #tipChangedAt = 0;
+  #missingFrom: number | undefined;
   #wake: () => void = () => undefined;
 
   constructor(deps: IndexerDeps, options: IndexerOptions) {
@@ -182,8 +185,17 @@ class ChainIndexer implements Indexer {
       if (cursor !== undefined && target !== undefined && target > cursor) {
         if (await this.#sync(cursor + 1, target)) continue;
       }
+      this.#reportMissing();
       await changed;
     }
+  }
+
+  /** Once for each hole that nobody can fill. */
+  #reportMissing(): void {
+    const cursor = this.#deps.notes.checkpoint?.cursor;
+    const missing = cursor === undefined ? undefined : this.#upstreams.missing(cursor);
+    if (missing && missing.from !== this.#missingFrom) this.#report({ kind: 'heights-missing', ...missing });
+    this.#missingFrom = missing?.from;
   }
 
   async #pin(): Promise<void> {
@@ -238,6 +250,7 @@ class ChainIndexer implements Indexer {
       phase: this.#phase(cursor, tip),
       cursor,
       tip,
+      missing: cursor === undefined ? undefined : this.#upstreams.missing(cursor),
       stale,
       error: this.#error,
       counts: this.#counts,

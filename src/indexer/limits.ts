@@ -12,13 +12,13 @@ export const SECTIONS_MAX = 4_096;
 /** A shielded transaction of 8 MiB cannot have more outputs (788 bytes and a proof of 192 each). */
 export const MASP_ITEMS_MAX = 8_192;
 
-/** As many flags as outputs. */
-export const FLAGS_PER_TRANSACTION_MAX = MASP_ITEMS_MAX;
+/** A transaction has as many flags as outputs. */
+export const FLAGS_PER_TRANSACTION_MAX = 8_192;
 
 /** One answer: a full Namada block in base64 with its events is below 12 MiB. Four are under way at most. */
 export const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
-/** CometBFT since 0.38.? refuses batches of more than ten calls by default; a block takes two. */
+/** CometBFT refuses batches of more than ten calls by default (max_request_batch_size); a block takes two. */
 export const RPC_BATCH_CALLS_MAX = 10;
 export const COMET_RANGE_BLOCKS = RPC_BATCH_CALLS_MAX / 2;
 

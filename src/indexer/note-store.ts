@@ -8,7 +8,7 @@ import { concatBytes, equalBytes, u64be, utf8 } from '../core/bytes.ts';
 import { abortError } from '../core/deadline.ts';
 import { indexerError } from './errors.ts';
 import { STRETCH_HEIGHTS } from './limits.ts';
-import type { ChainBlock, SourceBlock, Store, StoreOp } from './ports.ts';
+import type { ChainBlock, HeightRange, SourceBlock, Store, StoreOp } from './ports.ts';
 import {
   type Checkpoint,
   decodeCheckpoint,
@@ -32,11 +32,6 @@ export interface NoteStoreOptions {
   readonly sealed?: Uint8Array | undefined;
   /** Further writes for the same batch, as a rule one: the sealed checkpoint. */
   readonly seal?: ((checkpoint: Uint8Array) => readonly StoreOp[]) | undefined;
-}
-
-export interface HeightRange {
-  readonly from: number;
-  readonly to: number;
 }
 
 export interface NoteStore {

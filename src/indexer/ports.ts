@@ -72,11 +72,19 @@ export interface Store {
   batch(ops: readonly StoreOp[]): Promise<void>;
 }
 
+/** From the first to the last of them. */
+export interface HeightRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** What is worth a line in the log; each is told once where it happens. */
 export type IndexerEvent =
   | { readonly kind: 'undecodable-flags'; readonly height: number; readonly blockIndex: number }
   | { readonly kind: 'upstream-failed'; readonly upstream: string; readonly error: Error }
   | { readonly kind: 'upstream-recovered'; readonly upstream: string }
+  /** No upstream has these heights any more: the index stands until one is configured that has. */
+  | { readonly kind: 'heights-missing'; readonly from: number; readonly to: number }
   /** It contradicted itself and is not asked again. */
   | { readonly kind: 'upstream-dropped'; readonly upstream: string; readonly error: Error }
   | { readonly kind: 'stopped'; readonly error: Error };

@@ -5,7 +5,7 @@ import { equalBytes } from '../core/bytes.ts';
 import type { KithError } from '../core/errors.ts';
 import { type IndexerErrorCode, indexerError } from './errors.ts';
 import { REGRESSION_BLOCKS_MAX } from './limits.ts';
-import type { ChainSource, IndexerEvent, SourceStatus } from './ports.ts';
+import type { ChainSource, HeightRange, IndexerEvent, SourceStatus } from './ports.ts';
 
 export interface Upstream {
   readonly source: ChainSource;
@@ -128,6 +128,13 @@ export class Upstreams {
     const steady = offers.filter((upstream) => !isShaky(upstream));
     const latest = (steady.length > 0 ? steady : offers).map(({ status }) => status?.latest ?? 0);
     return Math.max(cursor, ...latest);
+  }
+
+  /** Heights after `cursor` that every upstream still in use has pruned; undefined while one is silent or has them. */
+  missing(cursor: number): HeightRange | undefined {
+    const alive = this.all.filter(({ dropped }) => !dropped);
+    const earliest = Math.min(...alive.map(({ status }) => status?.earliest ?? 0));
+    return alive.length > 0 && earliest > cursor + 1 ? { from: cursor + 1, to: earliest - 1 } : undefined;
   }
 
   /** The highest tip any upstream in good standing names. */

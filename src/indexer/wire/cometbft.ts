@@ -10,7 +10,7 @@ import {
   TRANSACTION_BYTES_MAX,
 } from '../limits.ts';
 
-const HEIGHT = Type.String({ pattern: '^(0|[1-9][0-9]{0,15})$' });
+const HEIGHT = Type.String({ pattern: '^(0|[1-9][0-9]{0,14})$' });
 const HASH = Type.String({ pattern: '^[0-9A-Fa-f]{64}$' });
 const HASH_OR_NONE = Type.String({ pattern: '^([0-9A-Fa-f]{64})?$' });
 
@@ -33,7 +33,6 @@ export const COMET_STATUS = shape(
       latest_block_hash: HASH_OR_NONE,
       latest_block_height: HEIGHT,
       earliest_block_height: HEIGHT,
-      catching_up: Type.Boolean(),
     }),
   }),
 );
@@ -55,7 +54,6 @@ export const COMET_BLOCK = shape(
     }),
   }),
 );
-export type CometBlock = ReturnType<typeof COMET_BLOCK.parse>;
 
 const BLOCK_RESULTS = Type.Object({
   height: HEIGHT,

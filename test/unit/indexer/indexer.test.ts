@@ -243,6 +243,48 @@ describe('an indexer', () => {
     expect(run.indexer.status().counts.undecodable).toBe(1);
   });
 
+  it('asks a failing upstream ever more rarely, at moments that differ', async () => {
+    const devnet = createDevnet({ replay: replayOf(LINES) });
+    const asked: number[] = [];
+    const failing: MakeSource = (clock) => ({
+      ...comet(devnet)(clock),
+      rangeMax: 1_000,
+      blocks() {
+        asked.push(clock.monotonic());
+        return Promise.reject(new KithError('upstream-refused', 'no'));
+      },
+    });
+    const run = await begin([failing]);
+    await run.clock.advance(120_000);
+    const pauses = asked.slice(1).map((at, i) => at - asked[i]!);
+    for (const [i, pause] of pauses.entries()) {
+      const full = Math.min(10_000, 250 * 2 ** (i + 1));
+      expect(pause).toBeGreaterThanOrEqual(full / 2);
+      expect(pause).toBeLessThanOrEqual(full);
+    }
+    expect(pauses.length).toBeGreaterThan(10);
+    expect(new Set(pauses.slice(-5)).size).toBe(5);
+    expect(run.events.filter(({ kind }) => kind === 'upstream-failed').length).toBeLessThan(130);
+  });
+
+  it('says which heights no upstream has any more, and goes on once one has', async () => {
+    const devnet = createDevnet({ replay: replayOf(LINES) });
+    let earliest = FIRST + 50;
+    const pruned: MakeSource = (clock) => {
+      const source = comet(devnet)(clock);
+      return { ...source, status: async (options) => ({ ...(await source.status(options)), earliest }) };
+    };
+    const run = await begin([pruned], { startHeight: FIRST });
+    await run.clock.advance(5 * POLL_MS);
+    expect(run.notes.checkpoint?.cursor).toBe(FIRST - 1);
+    expect(run.indexer.status().missing).toEqual({ from: FIRST, to: FIRST + 49 });
+    expect(run.events).toEqual([{ kind: 'heights-missing', from: FIRST, to: FIRST + 49 }]);
+    earliest = FIRST;
+    await reach(run, TIP);
+    expect(run.indexer.status().missing).toBeUndefined();
+    expect(await stored(run)).toEqual(LINES);
+  });
+
   it('keeps text transactions for those who look for anchors', async () => {
     const devnet = createDevnet({ replay: replayOf(LINES), startAfter: 10 });
     const { signal } = new AbortController();
