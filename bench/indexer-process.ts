@@ -28,7 +28,6 @@ async function main(): Promise<void> {
   clearInterval(sample);
   await indexer.stop();
   await store.close();
-  console.error(JSON.stringify(process.memoryUsage()));
   console.log(JSON.stringify({ seconds, cpuSeconds: (user + system) / 1e6, rssMax }));
 }
 

@@ -44,7 +44,7 @@ export function addDevnetCommand(program: Command): void {
         .requiredOption('--replay <file>', 'transactions to replay, one JSON object a line')
         .requiredOption('--http <host:port>', 'where to listen', hostAndPort)
         .option('--block-ms <n>', 'time from block to block', integerOption(1, BLOCK_MS_MAX), 1_000)
-        .option('--start-after <n>', 'heights there are at once (default: all)', integerOption(1, 1e9))
+        .option('--start-after <n>', 'heights there are at once (default: all)', integerOption(0, 1e9))
         .option('--chain-id <id>', 'name of the chain', CHAIN_ID_DEFAULT)
         .option('--comet-version <v>', 'whose shape of events: 0.37 or 0.38', '0.37')
         .option('--seed <n>', 'decides which answers suffer faults', integerOption(0, 2 ** 32 - 1), 0)

@@ -83,6 +83,7 @@ function answerCalls(chain: DevnetChain, version: CometVersion, body: Uint8Array
   if (calls.length > BATCH_CALLS_MAX) {
     return invalid(`batch request exceeds maximum (${calls.length}/${BATCH_CALLS_MAX})`);
   }
+  if (calls.length === 0) return invalid('an empty batch');
   const items = calls.map((one): RpcItem => {
     if (!CALL.matches(one))
       return { id: null, error: { code: RPC_INVALID_REQUEST, message: 'Invalid request', data: '' } };

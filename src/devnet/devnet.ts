@@ -16,7 +16,7 @@ import { seededChance } from './seeded.ts';
 export interface DevnetOptions {
   readonly replay: Replay;
   readonly chainId?: string | undefined;
-  /** Heights that exist from the beginning; left out: the whole replay. */
+  /** Heights of the replay that exist from the beginning; left out: all. */
   readonly startAfter?: number | undefined;
   readonly version?: CometVersion | undefined;
   /** Decides the faults. */
@@ -45,7 +45,8 @@ export function createDevnet(options: DevnetOptions): Devnet {
   const chain = new DevnetChain(replay, options.chainId ?? CHAIN_ID_DEFAULT);
   const faults = new Faults(seededChance(options.seed ?? 0));
   const version = options.version ?? '0.37';
-  chain.advance(options.startAfter ?? replay.last - replay.first + 1);
+  const heights = replay.last - replay.first + 1;
+  chain.advance(Math.min(heights, options.startAfter ?? heights));
 
   function fault(request: FaultRequest): void {
     if (request.rates) faults.rates = definedRates(request.rates);
@@ -55,6 +56,7 @@ export function createDevnet(options: DevnetOptions): Devnet {
   }
 
   async function answer(request: WireRequest, { signal }: { signal: AbortSignal }): Promise<WireResponse> {
+    if (!URL.canParse(request.target, 'http://devnet')) return { status: 400, body: utf8('400 bad request\n') };
     if (request.target === FAULTS_PATH) return answerFaults(request);
     if (faults.happens('stalls')) return never(signal);
     const response = isMaspPath(request.target) ? masp(request) : rpc(request);

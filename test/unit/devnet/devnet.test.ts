@@ -61,6 +61,8 @@ describe('the simulated chain', () => {
     expect([whole.first, whole.tip]).toEqual([100, 140]);
     const part = createDevnet({ replay: replayOf(LINES), startAfter: 10 });
     expect(part.tip).toBe(109);
+    expect(createDevnet({ replay: replayOf(LINES), startAfter: 1_000_000 }).tip).toBe(140);
+    expect(createDevnet({ replay: replayOf(LINES), startAfter: 0 }).tip).toBe(99);
     part.advance(40);
     expect(part.tip).toBe(149);
     const { json } = await get(part, '/block_results?height=145');
@@ -104,6 +106,8 @@ describe('the simulated chain', () => {
     expect((await post(devnet, '/', { id: 1, method: 'unknown' })).json).toMatchObject({ error: { code: -32601 } });
     expect((await post(devnet, '/', { id: 1 })).json).toMatchObject({ error: { code: -32600 } });
     expect((await post(devnet, '/', 'text')).json).toMatchObject({ error: { code: -32600 } });
+    expect((await post(devnet, '/', [])).json).toMatchObject({ error: { code: -32600 } });
+    expect(await get(devnet, '//')).toMatchObject({ status: 400 });
     const bytes = await devnet.answer({ method: 'POST', target: '/', body: Uint8Array.of(0xff) }, { signal });
     expect(fromUtf8(bytes.body)).toContain('-32600');
     expect((await get(devnet, '/broadcast_tx_sync?tx=$')).json).toMatchObject({ error: { code: -32602 } });

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { fromUtf8, utf8 } from '../../../src/core/bytes.ts';
+import { isKithError } from '../../../src/core/errors.ts';
 import { createDevnet, serveDevnet } from '../../../src/devnet/index.ts';
 import {
   createCometClient,
@@ -12,6 +13,7 @@ import {
 } from '../../../src/indexer/index.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { flagHex, linesOf, recordedChain, recordedLines, replayOf } from '../../support/replay.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
 import { clock, describeSourceContract, watched } from './source-contract.ts';
 
 describeSourceContract('CometBFT 0.37', (devnet) => ({
@@ -204,6 +206,49 @@ describe('a masp-indexer source', () => {
     await expect(createMaspSource({ transport, clock }).status({ signal })).rejects.toThrow(`status 500, "${reason}"`);
   });
 });
+
+describe('any answer at all', () => {
+  it('gives blocks or a typed error, whatever its bytes are (4,000 mutations)', async () => {
+    const random = seededRandom('answers');
+    const devnet = createDevnet({ replay: recordedChain() });
+    const codes = new Set<string>();
+    for (const make of [createCometSource, createMaspSource]) {
+      let mutating = false;
+      const inner = devnet.transport();
+      const transport: Transport = {
+        name: 'mutant',
+        async request(request, options) {
+          const response = await inner.request(request, options);
+          return mutating ? { ...response, body: mutated(response.body, random.bytes(12)) } : response;
+        },
+      };
+      const source = make({ transport, clock });
+      await source.blocks(1031830, 1031831, { signal });
+      mutating = true;
+      for (let i = 0; i < 2_000; i++) {
+        const outcome = await source.blocks(1031830, 1031831, { signal }).catch((error: unknown) => error);
+        if (Array.isArray(outcome)) continue;
+        if (!isKithError(outcome)) throw outcome;
+        codes.add(outcome.code);
+      }
+    }
+    expect(['bad-answer', 'upstream-refused', 'height-unavailable']).toEqual(expect.arrayContaining([...codes]));
+    expect(codes).toContain('bad-answer');
+  });
+});
+
+/** Characters of JSON's own are the ones that hurt. */
+function mutated(body: Uint8Array, chance: Uint8Array): Uint8Array {
+  const [kind = 0, a = 0, b = 0, c = 0, ...rest] = chance;
+  const at = (a * 65_536 + b * 256 + c) % body.length;
+  const out = body.slice();
+  const marks = utf8('{}[],:"0-n\\ ');
+  if (kind % 3 === 0) out[at] = marks[rest[0]! % marks.length]!;
+  else if (kind % 3 === 1)
+    out.copyWithin(at, (at + rest[0]! * 16) % body.length, (at + rest[0]! * 16 + rest[1]!) % body.length);
+  else out.fill(48 + (rest[0]! % 10), at, at + (rest[1]! % 8));
+  return out;
+}
 
 describe('a chain client', () => {
   it('sends a text, finds it again by its prefix, and may send it twice', async () => {
