@@ -2,9 +2,10 @@
 // hands on the text transactions under a prefix with each block.
 
 import { sha256 } from '#crypto';
-import { toHex, utf8 } from '../core/bytes.ts';
-import { isKithError, messageOf } from '../core/errors.ts';
+import { toBase64Url, toHex, utf8 } from '../core/bytes.ts';
+import { isKithError } from '../core/errors.ts';
 import type { Clock } from '../core/ports.ts';
+import { parseAnswer } from './ask.ts';
 import { callRpc } from './comet-rpc.ts';
 import { createCometSource } from './comet-source.ts';
 import { indexerError } from './errors.ts';
@@ -43,7 +44,7 @@ export function createCometClient(
         throw indexerError('bad-options', `expected a text of 1 to ${TEXT_BYTES_MAX} bytes, got ${bytes.length}`);
       }
       const hash = toHex(sha256(bytes)).toUpperCase();
-      const params = { tx: Buffer.from(bytes).toString('base64') };
+      const params = { tx: toBase64(bytes) };
       try {
         const [result] = await callRpc(deps, [{ method: 'broadcast_tx_sync', params }], signal);
         return accepted(result, hash, name);
@@ -57,15 +58,16 @@ export function createCometClient(
 }
 
 function accepted(result: unknown, hash: string, name: string): string {
-  let answer: ReturnType<typeof COMET_BROADCAST.parse>;
-  try {
-    answer = COMET_BROADCAST.parse(result, `${name} broadcast_tx_sync`);
-  } catch (cause) {
-    throw indexerError('bad-answer', messageOf(cause), cause);
-  }
+  const answer = parseAnswer(COMET_BROADCAST, result, `${name} broadcast_tx_sync`);
   if (answer.code !== 0) {
     throw indexerError('transaction-refused', `${name}: the chain refused the transaction with code ${answer.code}`);
   }
   if (answer.hash.toUpperCase() !== hash) throw indexerError('bad-answer', `${name}: hash of another transaction`);
   return hash;
+}
+
+/** With padding, as Go's JSON wants it (RFC 4648, section 4). */
+function toBase64(bytes: Uint8Array): string {
+  const text = toBase64Url(bytes).replaceAll('-', '+').replaceAll('_', '/');
+  return text.padEnd(Math.ceil(text.length / 4) * 4, '=');
 }

@@ -1,14 +1,11 @@
 // Calls to CometBFT's RPC over a transport: JSON-RPC in batches, answers matched by id, errors told apart.
 
-import { fromUtf8, utf8 } from '../core/bytes.ts';
-import { type Deadline, deadline } from '../core/deadline.ts';
-import { isKithError } from '../core/errors.ts';
-import { parseJson } from '../core/json.ts';
+import { utf8 } from '../core/bytes.ts';
 import type { Clock } from '../core/ports.ts';
+import { ask, jsonBody, parseAnswer } from './ask.ts';
 import { indexerError } from './errors.ts';
-import { ANSWER_BYTES_MAX, REQUEST_TIMEOUT_MS } from './limits.ts';
 import { RPC_ANSWER, type RpcAnswer } from './wire/cometbft.ts';
-import type { Transport, WireRequest, WireResponse } from './wire/transport.ts';
+import type { Transport } from './wire/transport.ts';
 
 export interface Call {
   readonly method: string;
@@ -17,35 +14,6 @@ export interface Call {
 
 /** What an upstream says of an error may go into ours up to here. */
 const REASON_CHARS_MAX = 200;
-
-/** One request with a deadline on `clock`. Whatever the transport throws becomes an error of the indexer. */
-export async function ask(
-  deps: { transport: Transport; clock: Clock },
-  request: WireRequest,
-  signal: AbortSignal,
-): Promise<WireResponse> {
-  using limit: Deadline = deadline(deps.clock, REQUEST_TIMEOUT_MS, signal);
-  try {
-    const response = await deps.transport.request(request, { signal: limit.signal, bytesMax: ANSWER_BYTES_MAX });
-    if (response.body.length > ANSWER_BYTES_MAX) {
-      throw indexerError('answer-too-large', `${deps.transport.name}: ${response.body.length} bytes`);
-    }
-    return response;
-  } catch (error) {
-    if (signal.aborted || isKithError(error, 'answer-too-large')) throw error;
-    const why = isKithError(error, 'timeout') ? `no answer within ${REQUEST_TIMEOUT_MS} ms` : 'no answer';
-    throw indexerError('upstream-unreachable', `${deps.transport.name}: ${why}`, error);
-  }
-}
-
-/** JSON of a body. @throws KithError `bad-answer`. */
-export function jsonBody(response: WireResponse, where: string): unknown {
-  try {
-    return parseJson(fromUtf8(response.body), where);
-  } catch (cause) {
-    throw indexerError('bad-answer', `${where}: status ${response.status} and a body that is not JSON`, cause);
-  }
-}
 
 /**
  * The results of `calls` in their order, in one request.
@@ -65,7 +33,7 @@ export async function callRpc(
   const items: unknown[] = Array.isArray(json) ? json : [json];
   const results = new Map<unknown, unknown>();
   for (const item of items.slice(0, calls.length + 1)) {
-    const answer = parseAnswer(item, name);
+    const answer = parseAnswer(RPC_ANSWER, item, `${name}: JSON-RPC`);
     if (answer.error) throw refusal(answer.error, name);
     if (results.has(answer.id)) throw indexerError('bad-answer', `${name}: two answers to one call`);
     results.set(answer.id, answer.result);
@@ -78,14 +46,6 @@ export async function callRpc(
     if (result === undefined) throw indexerError('bad-answer', `${name}: no result of ${call.method}`);
     return result;
   });
-}
-
-function parseAnswer(item: unknown, name: string): RpcAnswer {
-  try {
-    return RPC_ANSWER.parse(item, name);
-  } catch (cause) {
-    throw indexerError('bad-answer', `${name}: not an answer of JSON-RPC`, cause);
-  }
 }
 
 function refusal(error: NonNullable<RpcAnswer['error']>, name: string) {

@@ -4,10 +4,10 @@
 
 import { sha256 } from '#crypto';
 import { equalBytes, fromBase64Url, fromHex, fromUtf8, utf8 } from '../core/bytes.ts';
-import { isKithError, messageOf } from '../core/errors.ts';
+import { isKithError } from '../core/errors.ts';
 import { merkleRoot } from '../core/merkle.ts';
 import type { Clock } from '../core/ports.ts';
-import type { Shape } from '../core/schema.ts';
+import { parseAnswer } from './ask.ts';
 import { type Call, callRpc } from './comet-rpc.ts';
 import { indexerError } from './errors.ts';
 import { COMET_RANGE_BLOCKS, TEXT_BYTES_MAX, TEXTS_PER_BLOCK_MAX } from './limits.ts';
@@ -38,7 +38,7 @@ export function createCometSource(deps: CometSourceDeps, options: CometSourceOpt
     rangeMax: COMET_RANGE_BLOCKS,
     async status({ signal }) {
       const [result] = await callRpc(deps, [{ method: 'status', params: {} }], signal);
-      const { node_info: node, sync_info: sync } = parse(COMET_STATUS, result, `${transport.name} status`);
+      const { node_info: node, sync_info: sync } = parseAnswer(COMET_STATUS, result, `${transport.name} status`);
       return {
         chainId: node.network,
         earliest: Number(sync.earliest_block_height),
@@ -81,14 +81,16 @@ interface Expected {
 function readBlock(blockJson: unknown, resultsJson: unknown, expected: Expected): SourceBlock {
   const { height, name } = expected;
   const where = `${name} height ${height}`;
-  const { block, block_id: id } = parse(COMET_BLOCK, blockJson, where);
-  const results = parse(COMET_BLOCK_RESULTS, resultsJson, where);
+  const { block, block_id: id } = parseAnswer(COMET_BLOCK, blockJson, where);
+  const results = parseAnswer(COMET_BLOCK_RESULTS, resultsJson, where);
   const { header } = block;
   for (const answered of [header.height, results.height]) {
     if (Number(answered) !== height) throw indexerError('bad-answer', `${where}: answered with height ${answered}`);
   }
   const transactions = (block.data.txs ?? []).map((base64) => fromBase64(base64, where));
-  if (!equalBytes(merkleRoot(transactions.map(sha256)), fromHex(header.data_hash))) {
+  const { data_hash: dataHash } = header;
+  const proven = dataHash === '' ? transactions.length === 0 : equalBytes(dataHashOf(transactions), fromHex(dataHash));
+  if (!proven) {
     throw indexerError('bad-answer', `${where}: its transactions are not those its header names`);
   }
   const located = locateTransactions(height, transactions, blockEvents(results), expected.decodable);
@@ -103,6 +105,11 @@ function readBlock(blockJson: unknown, resultsJson: unknown, expected: Expected)
     undecodable: located.filter(({ undecodable }) => undecodable).map(({ blockIndex }) => blockIndex),
     texts: expected.prefix ? findTexts(transactions, expected.prefix) : [],
   };
+}
+
+/** CometBFT hashes each transaction before it becomes a leaf (types.Txs.Hash). */
+function dataHashOf(transactions: readonly Uint8Array[]): Uint8Array {
+  return merkleRoot(transactions.map(sha256));
 }
 
 /** The text transactions of a block under `prefix`, the first 256. */
@@ -136,13 +143,5 @@ function fromBase64(text: string, where: string): Uint8Array {
     );
   } catch (cause) {
     throw indexerError('bad-answer', `${where}: a transaction that is not base64`, cause);
-  }
-}
-
-function parse<T>(form: Shape<T>, value: unknown, where: string): T {
-  try {
-    return form.parse(value, where);
-  } catch (cause) {
-    throw indexerError('bad-answer', messageOf(cause), cause);
   }
 }

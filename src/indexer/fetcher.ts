@@ -2,7 +2,7 @@
 // the fetching down. Each range is tried until it succeeds, at other upstreams first, with growing pauses.
 
 import { sleep, throwIfAborted } from '../core/deadline.ts';
-import { isKithError, messageOf } from '../core/errors.ts';
+import { isKithError } from '../core/errors.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import { indexerError, isStop } from './errors.ts';
 import { BACKOFF_MS_MAX, BACKOFF_MS_MIN, RANGES_IN_FLIGHT } from './limits.ts';
@@ -148,9 +148,4 @@ export function backoffMs(random: Random, round: number): number {
   const full = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(round, 16));
   const [low = 0, high = 0] = random.bytes(2);
   return full / 2 + (full / 2) * ((low + 256 * high) / 65_536);
-}
-
-/** For the log: what went wrong, in one line. */
-export function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(messageOf(error));
 }

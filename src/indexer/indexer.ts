@@ -4,10 +4,10 @@
 
 import { equalBytes } from '../core/bytes.ts';
 import { abortError, sleep, throwIfAborted } from '../core/deadline.ts';
-import { isKithError, KithError } from '../core/errors.ts';
+import { isKithError, KithError, messageOf } from '../core/errors.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import { indexerError, isStop } from './errors.ts';
-import { asError, fetchInOrder } from './fetcher.ts';
+import { fetchInOrder } from './fetcher.ts';
 import { BATCH_BLOCKS_MAX, CHAIN_ID_CHARS_MAX, STALE_TIP_MS, UPSTREAMS_MAX } from './limits.ts';
 import type { NoteStore } from './note-store.ts';
 import type { ChainBlock, ChainSource, HeightRange, IndexerEvent, SourceBlock } from './ports.ts';
@@ -125,7 +125,7 @@ class ChainIndexer implements Indexer {
   /** Ends all work. Stops for a reason are kept and told; an abort is the end that was asked for. */
   #fail(error: unknown): void {
     if (this.#controller.signal.aborted) return;
-    this.#error = isKithError(error) ? error : new KithError('internal', asError(error).message, { cause: error });
+    this.#error = isKithError(error) ? error : new KithError('internal', messageOf(error), { cause: error });
     this.#report({ kind: 'stopped', error: this.#error });
     this.#controller.abort(this.#error);
     this.#wake();

@@ -38,8 +38,8 @@ export const TEXT_BYTES_MAX = 64 * 1024;
 /** Text transactions kept of one block; a cluster sends one in twenty blocks. */
 export const TEXTS_PER_BLOCK_MAX = 256;
 
-/** One height in the store: rows of a full block. */
-export const RECORD_BYTES_MAX = 12 * 1024 * 1024;
+/** One height in the store: less than the answer it came from, which had the same bytes in base64. */
+export const RECORD_BYTES_MAX = ANSWER_BYTES_MAX;
 
 /** One request; a busy public node answers within two seconds. */
 export const REQUEST_TIMEOUT_MS = 10_000;

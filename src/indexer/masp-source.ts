@@ -4,7 +4,7 @@
 import { messageOf } from '../core/errors.ts';
 import type { Clock } from '../core/ports.ts';
 import type { Shape } from '../core/schema.ts';
-import { ask, jsonBody } from './comet-rpc.ts';
+import { ask, jsonBody, parseAnswer } from './ask.ts';
 import { indexerError } from './errors.ts';
 import { MASP_RANGE_BLOCKS } from './limits.ts';
 import { decodeMaspTransaction } from './namada/masp.ts';
@@ -66,14 +66,6 @@ export function createMaspSource(deps: MaspSourceDeps): ChainSource {
       return readBlocks(txs, from, to, name);
     },
   };
-}
-
-function parseAnswer<T>(form: Shape<T>, json: unknown, where: string): T {
-  try {
-    return form.parse(json, where);
-  } catch (cause) {
-    throw indexerError('bad-answer', messageOf(cause), cause);
-  }
 }
 
 type MaspTxs = ReturnType<typeof MASP_TXS.parse>['txs'];

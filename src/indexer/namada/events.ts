@@ -1,16 +1,23 @@
 // Namada's MASP events, and from them the flags of each transaction of a block. Only what an event names counts: any
 // other section of a transaction was never validated. Every event of a kind we know is accounted for or fails the block.
 
-import { equalBytes, fromHex } from '../../core/bytes.ts';
+import { fromHex, toHex } from '../../core/bytes.ts';
 import { isKithError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
 import { shape, Type, uint } from '../../core/schema.ts';
 import { indexerError } from '../errors.ts';
-import { BLOCK_TRANSACTIONS_MAX, SECTIONS_MAX } from '../limits.ts';
+import { BLOCK_TRANSACTIONS_MAX, FLAGS_PER_TRANSACTION_MAX, SECTIONS_MAX } from '../limits.ts';
 import type { CometEvent } from '../wire/cometbft.ts';
+import { malformed } from './borsh.ts';
 import { decodeFlags } from './flags.ts';
 import { decodeIbcFlags } from './ibc.ts';
-import { decodeNamadaTransaction, type NamadaTransaction, sectionHash } from './transaction.ts';
+import {
+  type CodeSection,
+  type DataSection,
+  decodeNamadaTransaction,
+  type NamadaTransaction,
+  sectionHash,
+} from './transaction.ts';
 
 export const EVENT_TRANSFER = 'masp/transfer';
 export const EVENT_FEE_PAYMENT = 'masp/fee-payment';
@@ -107,7 +114,7 @@ function readEvent(event: CometEvent, height: number, count: number, mentions: M
   }
   mention.flagged.add(inner);
   const reference = readReference(attribute(ATTRIBUTE_CIPHERTEXT));
-  if (reference) mention.references.set(`${reference.kind} ${reference.hash.join()}`, reference);
+  if (reference) mention.references.set(`${reference.kind} ${toHex(reference.hash)}`, reference);
   else mention.unreadable = true;
 }
 
@@ -128,8 +135,14 @@ function readFlagsOf(bytes: Uint8Array, mention: Mention): Uint8Array[] | undefi
   if (mention.unreadable) return undefined;
   for (const inner of mention.shielded) if (!mention.flagged.has(inner)) return undefined;
   try {
-    const transaction = decodeNamadaTransaction(bytes);
-    return [...mention.references.values()].flatMap((reference) => flagsOf(transaction, reference));
+    const sections = sectionsByHash(decodeNamadaTransaction(bytes));
+    const flags: Uint8Array[] = [];
+    for (const reference of mention.references.values()) {
+      flags.push(...flagsOf(sections.get(toHex(reference.hash)), reference.kind));
+      // Each list is bounded; so must be their sum, for a store that bounds what it reads back.
+      if (flags.length > FLAGS_PER_TRANSACTION_MAX) return undefined;
+    }
+    return flags;
   } catch (error) {
     // Everything here is the sender's: whatever is wrong with it, the transaction counts as unflagged.
     if (isKithError(error)) return undefined;
@@ -137,14 +150,18 @@ function readFlagsOf(bytes: Uint8Array, mention: Mention): Uint8Array[] | undefi
   }
 }
 
-function flagsOf(transaction: NamadaTransaction, { kind, hash }: Reference): Uint8Array[] {
-  for (const section of transaction.sections) {
-    if (kind === 'section' && section.kind === 'extra-data' && equalBytes(sectionHash(section), hash)) {
-      if (section.body.kind === 'id') return decodeFlags(section.body.bytes);
-    }
-    if (kind === 'ibc' && section.kind === 'data' && equalBytes(sectionHash(section), hash)) {
-      return decodeIbcFlags(section.data);
-    }
+function sectionsByHash({ sections }: NamadaTransaction): Map<string, CodeSection | DataSection> {
+  const byHash = new Map<string, CodeSection | DataSection>();
+  for (const section of sections) {
+    if (section.kind === 'extra-data' || section.kind === 'data') byHash.set(toHex(sectionHash(section)), section);
   }
-  throw indexerError('bad-answer', 'an event names a section that the transaction lacks');
+  return byHash;
+}
+
+function flagsOf(section: CodeSection | DataSection | undefined, kind: Reference['kind']): Uint8Array[] {
+  if (kind === 'ibc' && section?.kind === 'data') return decodeIbcFlags(section.data);
+  if (kind === 'section' && section?.kind === 'extra-data' && section.body.kind === 'id') {
+    return decodeFlags(section.body.bytes);
+  }
+  throw malformed('an event names a section that the transaction lacks');
 }
