@@ -68,6 +68,7 @@ describe('a CometBFT source', () => {
   /** The answers of a devnet with `change` applied to the result of one method. */
   function altered(method: string, change: (result: Record<string, unknown>) => void): Transport {
     const devnet = createDevnet({ replay });
+    devnet.advance();
     return {
       name: 'altered',
       async request(request, options) {
@@ -93,6 +94,15 @@ describe('a CometBFT source', () => {
       data.txs.pop();
     });
     await expect(blocksOf(transport)).rejects.toMatchObject({ code: 'bad-answer' });
+  });
+
+  it('takes the empty data hash of older nodes for a block without transactions, and only for that', async () => {
+    const transport = altered('block', (result) => {
+      Object.assign((result['block'] as { header: object }).header, { data_hash: '' });
+    });
+    await expect(blocksOf(transport)).rejects.toMatchObject({ code: 'bad-answer' });
+    const [empty] = await createCometSource({ transport, clock }).blocks(11, 11, { signal });
+    expect(empty!.transactions).toEqual([]);
   });
 
   it('refuses a block of another height than was asked for', async () => {
@@ -173,6 +183,23 @@ describe('a CometBFT source', () => {
     await expect(manual.settle(work)).rejects.toMatchObject({ code: 'upstream-unreachable' });
     expect(manual.monotonic()).toBe(10_000);
     expect(manual.pending).toBe(0);
+  });
+
+  it('gives up an upstream whose transport does not even listen', async () => {
+    const manual = createManualClock();
+    const transport: Transport = { name: 'deaf', request: () => new Promise(() => undefined) };
+    const work = createCometSource({ transport, clock: manual }).status({ signal });
+    await expect(manual.settle(work)).rejects.toMatchObject({ code: 'upstream-unreachable' });
+    const controller = new AbortController();
+    const other = createCometSource({ transport, clock: manual }).status({ signal: controller.signal });
+    controller.abort();
+    await expect(other).rejects.toMatchObject({ code: 'aborted' });
+  });
+
+  it('refuses an answer above the limit from a transport that did not', async () => {
+    const transport: Transport = { name: 'big', request: async () => ({ status: 200, body: new Uint8Array(17e6) }) };
+    const work = createCometSource({ transport, clock }).blocks(1, 5, { signal });
+    await expect(work).rejects.toMatchObject({ code: 'answer-too-large' });
   });
 });
 
