@@ -18,7 +18,7 @@ async function main(): Promise<void> {
   let rssMax = 0;
   const sample = setInterval(() => {
     rssMax = Math.max(rssMax, process.memoryUsage.rss());
-  }, 20);
+  }, 100);
   const cpu = process.cpuUsage();
   const began = performance.now();
   await indexer.start();

@@ -134,13 +134,10 @@ function textOf(bytes: Uint8Array): string | undefined {
 }
 
 function fromBase64(text: string, where: string): Uint8Array {
+  const padding = text.endsWith('==') ? 2 : Number(text.endsWith('='));
+  const digits = text.slice(0, text.length - padding);
   try {
-    return fromBase64Url(
-      text
-        .replace(/={1,2}$/, '')
-        .replaceAll('+', '-')
-        .replaceAll('/', '_'),
-    );
+    return fromBase64Url(digits.replaceAll('+', '-').replaceAll('/', '_'));
   } catch (cause) {
     throw indexerError('bad-answer', `${where}: a transaction that is not base64`, cause);
   }
