@@ -39,7 +39,7 @@ export const TEXT_BYTES_MAX = 64 * 1024;
 export const TEXTS_PER_BLOCK_MAX = 256;
 
 /** One height in the store: less than the answer it came from, which had the same bytes in base64. */
-export const RECORD_BYTES_MAX = ANSWER_BYTES_MAX;
+export const RECORD_BYTES_MAX = 16 * 1024 * 1024;
 
 /** One request; a busy public node answers within two seconds. */
 export const REQUEST_TIMEOUT_MS = 10_000;
