@@ -1,5 +1,6 @@
 // Both sources against both versions of the wire format, in process and over HTTP, and what they must not be fooled by.
 
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromUtf8, utf8 } from '../../../src/core/bytes.ts';
 import { isKithError } from '../../../src/core/errors.ts';
@@ -11,9 +12,9 @@ import {
   createMaspSource,
   type Transport,
 } from '../../../src/indexer/index.ts';
+import { fuzzRuns } from '../../support/fuzz.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { flagHex, linesOf, recordedChain, recordedLines, replayOf } from '../../support/replay.ts';
-import { seededRandom } from '../../support/seeded-random.ts';
 import { clock, describeSourceContract, watched } from './source-contract.ts';
 
 describeSourceContract('CometBFT 0.37', (devnet) => ({
@@ -235,45 +236,63 @@ describe('a masp-indexer source', () => {
 });
 
 describe('any answer at all', () => {
-  it('gives blocks or a typed error, whatever its bytes are (4,000 mutations)', async () => {
-    const random = seededRandom('answers');
-    const devnet = createDevnet({ replay: recordedChain() });
+  const sources = [
+    ['CometBFT', createCometSource],
+    ['masp-indexer', createMaspSource],
+  ] as const;
+
+  it.each(sources)('of %s gives blocks or a typed error, whatever its bytes are', async (_, make) => {
+    const inner = createDevnet({ replay: recordedChain() }).transport();
+    let change: Mutation | undefined;
+    const transport: Transport = {
+      name: 'mutant',
+      async request(request, options) {
+        const response = await inner.request(request, options);
+        return change ? { ...response, body: mutate(response.body, change) } : response;
+      },
+    };
+    const source = make({ transport, clock });
+    await source.blocks(1031830, 1031831, { signal });
     const codes = new Set<string>();
-    for (const make of [createCometSource, createMaspSource]) {
-      let mutating = false;
-      const inner = devnet.transport();
-      const transport: Transport = {
-        name: 'mutant',
-        async request(request, options) {
-          const response = await inner.request(request, options);
-          return mutating ? { ...response, body: mutated(response.body, random.bytes(12)) } : response;
-        },
-      };
-      const source = make({ transport, clock });
-      await source.blocks(1031830, 1031831, { signal });
-      mutating = true;
-      for (let i = 0; i < 2_000; i++) {
+    await fc.assert(
+      fc.asyncProperty(mutation, async (drawn) => {
+        change = drawn;
         const outcome = await source.blocks(1031830, 1031831, { signal }).catch((error: unknown) => error);
-        if (Array.isArray(outcome)) continue;
+        if (Array.isArray(outcome)) return;
         if (!isKithError(outcome)) throw outcome;
         codes.add(outcome.code);
-      }
-    }
+      }),
+      { numRuns: fuzzRuns(2_000) },
+    );
     expect(['bad-answer', 'upstream-refused', 'height-unavailable']).toEqual(expect.arrayContaining([...codes]));
     expect(codes).toContain('bad-answer');
   });
 });
 
-/** Characters of JSON's own are the ones that hurt. */
-function mutated(body: Uint8Array, chance: Uint8Array): Uint8Array {
-  const [kind = 0, a = 0, b = 0, c = 0, ...rest] = chance;
-  const at = (a * 65_536 + b * 256 + c) % body.length;
+interface Mutation {
+  readonly kind: 'mark' | 'move' | 'digits';
+  readonly at: number;
+  readonly from: number;
+  readonly length: number;
+  readonly mark: string;
+}
+
+/** JSON's own characters are the ones that hurt. */
+const mutation: fc.Arbitrary<Mutation> = fc.record({
+  kind: fc.constantFrom('mark', 'move', 'digits'),
+  at: fc.nat(100_000),
+  from: fc.nat(100_000),
+  length: fc.integer({ min: 1, max: 64 }),
+  mark: fc.constantFrom(...'{}[],:"0-9en\\ '),
+});
+
+function mutate(body: Uint8Array, { kind, at: anywhere, from: somewhere, length, mark }: Mutation): Uint8Array {
   const out = body.slice();
-  const marks = utf8('{}[],:"0-n\\ ');
-  if (kind % 3 === 0) out[at] = marks[rest[0]! % marks.length]!;
-  else if (kind % 3 === 1)
-    out.copyWithin(at, (at + rest[0]! * 16) % body.length, (at + rest[0]! * 16 + rest[1]!) % body.length);
-  else out.fill(48 + (rest[0]! % 10), at, at + (rest[1]! % 8));
+  const at = anywhere % body.length;
+  const from = somewhere % body.length;
+  if (kind === 'mark') out[at] = mark.charCodeAt(0);
+  else if (kind === 'move') out.copyWithin(at, from, from + length);
+  else out.fill(48 + (length % 10), at, at + (length % 8));
   return out;
 }
 
