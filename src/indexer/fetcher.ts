@@ -23,7 +23,7 @@ export interface FetchedRange {
 
 interface Pending {
   readonly blocks: Promise<SourceBlock[]>;
-  settled: boolean;
+  arrived: boolean;
 }
 
 /**
@@ -53,7 +53,7 @@ export async function* fetchInOrder(
       const head = pending.shift();
       if (!head) return;
       const blocks = await head.blocks;
-      yield { blocks, moreAtOnce: pending[0]?.settled ?? false };
+      yield { blocks, moreAtOnce: pending[0]?.arrived ?? false };
     }
   } finally {
     options.signal.removeEventListener('abort', onAbort);
@@ -62,11 +62,14 @@ export async function* fetchInOrder(
 }
 
 function track(blocks: Promise<SourceBlock[]>): Pending {
-  const pending: Pending = { blocks, settled: false };
-  const settle = () => {
-    pending.settled = true;
-  };
-  blocks.then(settle, settle);
+  const pending: Pending = { blocks, arrived: false };
+  // A failure does not count: what came before it is to be written first. It is thrown when its turn comes.
+  blocks.then(
+    () => {
+      pending.arrived = true;
+    },
+    () => undefined,
+  );
   return pending;
 }
 
@@ -80,6 +83,8 @@ async function fetchRange(deps: FetcherDeps, from: number, to: number, signal: A
     if (!upstream) throw indexerError('height-unavailable', `no upstream offers heights ${from} to ${to}`);
     const outcome = await tryRange(deps, upstream, from, to, signal);
     if (outcome.kind === 'blocks') return outcome.blocks;
+    // It is no candidate for this range any more: whoever is comes next, or nobody.
+    if (outcome.kind === 'unavailable') continue;
     if (outcome.kind === 'too-large' && from < to) {
       const middle = Math.floor((from + to) / 2);
       const first = await fetchRange(deps, from, middle, signal);
@@ -94,6 +99,7 @@ async function fetchRange(deps: FetcherDeps, from: number, to: number, signal: A
 type Outcome =
   | { readonly kind: 'blocks'; readonly blocks: SourceBlock[] }
   | { readonly kind: 'too-large' }
+  | { readonly kind: 'unavailable' }
   | { readonly kind: 'failed' };
 
 async function tryRange(
@@ -120,16 +126,12 @@ async function tryRange(
     if (!isKithError(error)) throw error;
     if (error.code === 'answer-too-large' && from < to) return { kind: 'too-large' };
     if (error.code === 'height-unavailable' && upstream.status) {
-      // It had offered this height: until it is asked for its status again, it offers no more than what comes before.
-      upstream.status = {
-        ...upstream.status,
-        latest: Math.min(upstream.status.latest, from - 1),
-        latestHash: undefined,
-      };
+      // It had offered the whole range: until its next status it is taken to have all but the end.
+      upstream.status = { ...upstream.status, latest: Math.min(upstream.status.latest, to - 1), latestHash: undefined };
       upstream.doubted = true;
-    } else {
-      upstreams.failed(upstream, error);
+      return { kind: 'unavailable' };
     }
+    upstreams.failed(upstream, error);
     return { kind: 'failed' };
   }
 }

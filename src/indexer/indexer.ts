@@ -184,6 +184,9 @@ class ChainIndexer implements Indexer {
       const target = cursor === undefined ? undefined : this.#upstreams.target(cursor);
       if (cursor !== undefined && target !== undefined && target > cursor) {
         if (await this.#sync(cursor + 1, target)) continue;
+        // An upstream lacked what it had offered: then as far as it really goes, before anything is waited for.
+        const less = this.#upstreams.target(notes.checkpoint?.cursor ?? cursor);
+        if (less > (notes.checkpoint?.cursor ?? cursor) && less < target) continue;
       }
       this.#reportMissing();
       await changed;

@@ -98,6 +98,49 @@ describe('several upstreams', () => {
     expect(await stored(run)).toEqual(linesTo(FIRST + 100));
   });
 
+  it.each([1, 3, 8, 50, 9_000_000])(
+    'are followed in time, also a lone one that boasts of %i heights too many',
+    async (more) => {
+      const devnet = createDevnet({ replay: replayOf(LINES), startAfter: 100 });
+      const boaster: MakeSource = (clock) => {
+        const source = comet(devnet)(clock);
+        const status: typeof source.status = async (options) => {
+          const known = await source.status(options);
+          return { ...known, latest: known.latest + more, latestHash: undefined };
+        };
+        return { ...source, status };
+      };
+      const run = await begin([boaster]);
+      await run.clock.advance(POLL_MS);
+      expect(run.notes.checkpoint?.cursor).toBe(FIRST + 99);
+      for (let made = 100; made < 110; made++) {
+        devnet.advance();
+        await run.clock.advance(POLL_MS);
+        expect(run.notes.checkpoint?.cursor).toBe(FIRST + made);
+      }
+      expect(await stored(run)).toEqual(linesTo(FIRST + 109));
+    },
+  );
+
+  it('have what came in time written, although what comes after it fails at once', async () => {
+    const devnet = createDevnet({ replay: replayOf(LINES), startAfter: 103 });
+    const slow: MakeSource = (clock) => {
+      const source = comet(devnet)(clock);
+      return {
+        ...source,
+        status: async (options) => ({ ...(await source.status(options)), latest: FIRST + 150, latestHash: undefined }),
+        async blocks(from, to, options) {
+          const blocks = await source.blocks(from, to, options);
+          await new Promise<void>((resolve) => clock.schedule(3 * POLL_MS, resolve));
+          return blocks;
+        },
+      };
+    };
+    const run = await begin([slow]);
+    await reach(run, FIRST + 102);
+    expect(await stored(run)).toEqual(linesTo(FIRST + 102));
+  });
+
   it('stop the indexer when they disagree about a block, and it keeps what it has', async () => {
     const one = createDevnet({ replay: replayOf(LINES), startAfter: 100 });
     const two = createDevnet({ replay: replayOf(LINES), startAfter: 90 });
