@@ -2,9 +2,11 @@
 
 import process from 'node:process';
 import { benchFmdReference } from './fmd-reference.ts';
+import { benchIndexer } from './indexer.ts';
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   'fmd-reference': benchFmdReference,
+  indexer: benchIndexer,
 };
 
 const asked = process.argv.slice(2).filter((word) => !word.startsWith('--'));

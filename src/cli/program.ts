@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { addDevCommand } from './dev.ts';
+import { addDevnetCommand } from './devnet.ts';
 import { addFmdCommands } from './fmd.ts';
 import { VERSION } from './version.ts';
 
@@ -13,6 +14,7 @@ export function buildProgram(): Command {
     .helpCommand(false)
     .showHelpAfterError(false);
   addDevCommand(program);
+  addDevnetCommand(program);
   addFmdCommands(program);
   return program;
 }

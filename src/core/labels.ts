@@ -10,3 +10,5 @@ export const LABEL_INNER = 'kith/inner/v1';
 export const LABEL_REGISTRATION_ID = 'kith/registration-id/v1';
 /** SHA-512 report data of every quote. */
 export const LABEL_REPORT = 'kith/report/v1';
+/** Hash chain over the indexed rows of the chain. */
+export const LABEL_CHAIN_ROWS = 'kith/chain-rows/v1';
