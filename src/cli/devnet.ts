@@ -1,8 +1,6 @@
 // `kith devnet`: the simulated chain on a socket.
 
-import { readFileSync, statSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
-import { KithError, messageOf } from '../core/errors.ts';
 import {
   CHAIN_ID_DEFAULT,
   type CometVersion,
@@ -11,10 +9,10 @@ import {
   type FaultKind,
   parseReplay,
   REPLAY_BYTES_MAX,
-  type Replay,
   serveDevnet,
 } from '../devnet/index.ts';
 import { addCommand, type CommandContext, integerOption, usageError } from './command.ts';
+import { readTextFile } from './files.ts';
 
 interface DevnetFlags {
   readonly replay: string;
@@ -61,7 +59,13 @@ async function run(flags: DevnetFlags, { terminal, json }: CommandContext): Prom
   }
   const version: CometVersion = flags.cometVersion;
   const { chainId, startAfter, seed } = flags;
-  const devnet = createDevnet({ replay: readReplay(flags.replay), chainId, startAfter, version, seed });
+  const devnet = createDevnet({
+    replay: parseReplay(await readTextFile(flags.replay, REPLAY_BYTES_MAX)),
+    chainId,
+    startAfter,
+    version,
+    seed,
+  });
   devnet.fault({ rates: Object.fromEntries(flags.fault ?? []) });
   const server = await serveDevnet(devnet, { ...flags.http, blockMs: flags.blockMs });
   const facts = { url: server.url, chainId, first: devnet.first, tip: devnet.tip };
@@ -76,18 +80,6 @@ async function run(flags: DevnetFlags, { terminal, json }: CommandContext): Prom
   });
   await server.stop();
   return undefined;
-}
-
-function readReplay(path: string): Replay {
-  let text: string;
-  try {
-    const { size } = statSync(path);
-    if (size > REPLAY_BYTES_MAX) throw new KithError('bad-replay', `${size} bytes, at most ${REPLAY_BYTES_MAX}`);
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new KithError('bad-replay', `cannot read the replay file ${path}: ${messageOf(cause)}`, { cause });
-  }
-  return parseReplay(text);
 }
 
 function hostAndPort(text: string): DevnetFlags['http'] {

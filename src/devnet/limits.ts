@@ -1,13 +1,10 @@
 // Limits of the simulated chain, each with its reason.
 
-/** A replay file: the recorded chain has 0.8 MB for 3,000 heights; a year of Namada would have a few hundred. */
-export const REPLAY_BYTES_MAX = 1024 * 1024 * 1024;
+/** A replay file: the recorded chain has 0.8 MB for 3,000 heights; a string of JavaScript holds twice this. */
+export const REPLAY_BYTES_MAX = 256 * 1024 * 1024;
 
 /** Heights from the first to the last of a replay file: three years of Namada. */
 export const REPLAY_HEIGHTS_MAX = 15_000_000;
-
-/** One line of it: a transaction of a few thousand flags. */
-export const REPLAY_LINE_CHARS_MAX = 4 * 1024 * 1024;
 
 /** Transactions waiting for a block; CometBFT's default. */
 export const MEMPOOL_TRANSACTIONS_MAX = 5_000;

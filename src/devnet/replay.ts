@@ -1,18 +1,12 @@
 // The replay file: one transaction a line, {"height", "block_index", "flags": [hex of 111 bytes, ...] or null},
 // ascending. Heights that are absent become blocks without MASP transactions.
 
-import { fromHex } from '../core/bytes.ts';
-import { KithError, messageOf } from '../core/errors.ts';
-import { parseJson } from '../core/json.ts';
-import { list, shape, Type, uint } from '../core/schema.ts';
-import { BLOCK_TRANSACTIONS_MAX, FLAG_BYTES, FLAGS_PER_TRANSACTION_MAX } from '../indexer/codec.ts';
-import { REPLAY_HEIGHTS_MAX, REPLAY_LINE_CHARS_MAX } from './limits.ts';
+import { isKithError, KithError } from '../core/errors.ts';
+import { createRecordedChainReader, type RecordedChainReader, type RecordedTransaction } from '../fmd/codec.ts';
+import { BLOCK_TRANSACTIONS_MAX } from '../indexer/codec.ts';
+import { REPLAY_HEIGHTS_MAX } from './limits.ts';
 
-export interface ReplayTransaction {
-  readonly height: number;
-  readonly blockIndex: number;
-  readonly flags: readonly Uint8Array[] | undefined;
-}
+export type ReplayTransaction = RecordedTransaction;
 
 export interface Replay {
   readonly first: number;
@@ -21,57 +15,42 @@ export interface Replay {
   readonly transactions: ReadonlyMap<number, readonly ReplayTransaction[]>;
 }
 
-const LINE = shape(
-  Type.Object({
-    height: uint(Number.MAX_SAFE_INTEGER, 1),
-    block_index: uint(BLOCK_TRANSACTIONS_MAX - 1),
-    flags: Type.Union([list(Type.String(), FLAGS_PER_TRANSACTION_MAX, 1), Type.Null()]),
-  }),
-);
-
 /** @throws KithError `bad-replay`, naming the line. */
 export function parseReplay(text: string): Replay {
+  const reader = createRecordedChainReader('replay');
   const transactions = new Map<number, ReplayTransaction[]>();
   let first: number | undefined;
-  let last: ReplayTransaction | undefined;
-  for (const [i, line] of text.split('\n').entries()) {
-    if (line.trim() === '') continue;
-    const transaction = parseLine(line, `replay line ${i + 1}`);
-    const ascends =
-      !last ||
-      transaction.height > last.height ||
-      (transaction.height === last.height && transaction.blockIndex > last.blockIndex);
-    if (!ascends)
-      throw new KithError('bad-replay', `replay line ${i + 1}: expected ascending heights and block indexes`);
+  let last = 0;
+  const lines = text.endsWith('\n') ? text.slice(0, -1) : text;
+  for (const line of lines === '' ? [] : lines.split('\n')) {
+    const transaction = read(reader, line.endsWith('\r') ? line.slice(0, -1) : line);
     first ??= transaction.height;
-    last = transaction;
+    last = transaction.height;
     const block = transactions.get(transaction.height);
     if (block) block.push(transaction);
     else transactions.set(transaction.height, [transaction]);
   }
-  if (first === undefined || !last) throw new KithError('bad-replay', 'the replay file has no transaction');
-  if (last.height - first > REPLAY_HEIGHTS_MAX) {
+  if (first === undefined) throw new KithError('bad-replay', 'the replay file has no transaction');
+  if (last - first > REPLAY_HEIGHTS_MAX) {
     throw new KithError('bad-replay', `the replay spans more than ${REPLAY_HEIGHTS_MAX} heights`);
   }
-  return { first, last: last.height, transactions };
+  return { first, last, transactions };
 }
 
-function parseLine(line: string, where: string): ReplayTransaction {
-  if (line.length > REPLAY_LINE_CHARS_MAX) {
-    throw new KithError('bad-replay', `${where}: ${line.length} characters, at most ${REPLAY_LINE_CHARS_MAX}`);
-  }
+function read(reader: RecordedChainReader, line: string): ReplayTransaction {
   try {
-    const { height, block_index: blockIndex, flags } = LINE.parse(parseJson(line, where), where);
-    return { height, blockIndex, flags: flags?.map(parseFlag) };
+    const transaction = reader.line(line);
+    const { height, blockIndex } = transaction;
+    // A block is built up to its highest index.
+    if (blockIndex >= BLOCK_TRANSACTIONS_MAX) {
+      const most = BLOCK_TRANSACTIONS_MAX - 1;
+      const message = `replay height ${height}: block_index ${blockIndex} is above ${most}, the largest of a simulated block`;
+      throw new KithError('bad-replay', message);
+    }
+    // On the chain there is no list of no flags.
+    return transaction.flags?.length === 0 ? { ...transaction, flags: undefined } : transaction;
   } catch (cause) {
-    const message = messageOf(cause);
-    throw new KithError('bad-replay', message.startsWith(where) ? message : `${where}: ${message}`, { cause });
+    if (!isKithError(cause)) throw cause;
+    throw new KithError('bad-replay', cause.message, { cause });
   }
-}
-
-function parseFlag(text: string, index: number): Uint8Array {
-  if (text.length !== 2 * FLAG_BYTES || !/^[0-9a-fA-F]*$/.test(text)) {
-    throw new KithError('bad-replay', `flag ${index}: expected ${2 * FLAG_BYTES} hex digits (${FLAG_BYTES} bytes)`);
-  }
-  return fromHex(text);
 }

@@ -1,4 +1,4 @@
 // The narrow door for the devnet: recorded chains and the size of a flag, nothing that detects.
 
 export { FLAG_BORSH_BYTES } from './flag.ts';
-export { createRecordedChainReader, RECORDED_LINE_BYTES_MAX, type RecordedTransaction } from './recorded-chain.ts';
+export { createRecordedChainReader, type RecordedChainReader, type RecordedTransaction } from './recorded-chain.ts';

@@ -40,14 +40,22 @@ describe('a replay file', () => {
     ['', 'the replay file has no transaction'],
     ['{"height":1}', 'replay line 1: the whole lacks the field block_index'],
     ['nonsense', 'replay line 1: not JSON'],
-    [`{"height":1,"block_index":0,"flags":["${'00'.repeat(110)}"]}`, 'replay line 1: flag 0: expected 222 hex digits'],
     [
-      '{"height":2,"block_index":0,"flags":null}\n{"height":1,"block_index":0,"flags":null}',
-      'replay line 2: expected ascending',
+      `{"height":1,"block_index":0,"flags":["${'00'.repeat(110)}"]}`,
+      'replay line 1: field flags.0 must be 222 hex digits',
     ],
     [
-      '{"height":2,"block_index":0,"flags":null}\n\n{"height":2,"block_index":0,"flags":null}',
-      'replay line 3: expected ascending',
+      '{"height":2,"block_index":0,"flags":null}\n{"height":1,"block_index":0,"flags":null}',
+      'replay line 2: (height 1, block_index 0) must come after',
+    ],
+    [
+      '{"height":2,"block_index":0,"flags":null}\n{"height":2,"block_index":0,"flags":null}',
+      'replay line 2: (height 2, block_index 0) must come after',
+    ],
+    ['{"height":2,"block_index":0,"flags":null}\n\n', 'replay line 2: not JSON'],
+    [
+      '{"height":1,"block_index":50000,"flags":null}',
+      'block_index 50000 is above 49999, the largest of a simulated block',
     ],
     ['{"height":1,"block_index":0,"flags":null}\n{"height":99000000,"block_index":0,"flags":null}', 'spans more than'],
   ])('is refused with the line that is wrong (%#)', (text, message) => {

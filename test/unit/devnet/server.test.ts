@@ -169,7 +169,7 @@ describe('kith devnet', () => {
   });
 
   it.each([
-    [['--replay', '/nonexistent', '--http', '127.0.0.1:0'], 1, 'cannot read the replay file /nonexistent'],
+    [['--replay', '/nonexistent', '--http', '127.0.0.1:0'], 1, 'cannot read /nonexistent'],
     [['--replay', chain], 2, "required option '--http <host:port>' not specified"],
     [['--replay', chain, '--http', 'nowhere'], 2, 'expected HOST:PORT'],
     [['--replay', chain, '--http', '127.0.0.1:70000'], 2, 'expected HOST:PORT'],
