@@ -1,6 +1,7 @@
 // Registration states in columns: about 250 bytes a registration, the text of its id and its place in the map
 // included; as objects they took over 700. The rows themselves have no meaning outside of this file.
 
+import { fromUtf8, utf8 } from '../core/bytes.ts';
 import { idBytes, type OpId, opIdFromBytes, type RegId } from '../core/ids.ts';
 import { meaningOf, NO_OPERATIONS, type RegistrationState } from './merge.ts';
 import type { OperationSummary } from './order.ts';
@@ -46,8 +47,9 @@ export function createStateColumns(): StateColumns {
       numbers = grown(numbers, new Float64Array(2 * numbers.length));
       opIds = grown(opIds, new Uint8Array(2 * opIds.length));
     }
-    idOf[row] = regId;
-    rowOf.set(regId, row);
+    const id = flat(regId);
+    idOf[row] = id;
+    rowOf.set(id, row);
     return row;
   }
 
@@ -143,6 +145,9 @@ export function createStateColumns(): StateColumns {
     },
   };
 }
+
+/** V8 keeps a text that was put together as a tree of its pieces: 500 bytes for an id. This is the same in one piece. */
+const flat = (regId: RegId): RegId => fromUtf8(utf8(regId)) as RegId;
 
 function grown<T extends Uint8Array | Float64Array>(old: T, larger: T): T {
   larger.set(old);
