@@ -12,3 +12,11 @@ export const LABEL_REGISTRATION_ID = 'kith/registration-id/v1';
 export const LABEL_REPORT = 'kith/report/v1';
 /** Hash chain over the indexed rows of the chain. */
 export const LABEL_CHAIN_ROWS = 'kith/chain-rows/v1';
+/** What a user signs: label, then the fields of an operation in deterministic CBOR. */
+export const LABEL_OPERATION = 'kith/operation/v1';
+/** Operation id: hash of a signed operation. */
+export const LABEL_OPERATION_ID = 'kith/operation-id/v1';
+/** HKDF info: data key to the key that seals a user's index set. */
+export const LABEL_INDEX_SET = 'kith/index-set/v1';
+/** Entity tag of an index set: hash of (id, since, syncedTo). */
+export const LABEL_INDEX_SET_TAG = 'kith/index-set-tag/v1';

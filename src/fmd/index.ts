@@ -6,6 +6,10 @@ export { createDetectionEngine, type DetectionEngine, type EngineStats } from '.
 export type { FmdErrorCode } from './errors.ts';
 export type { DetectionExecutor } from './executor.ts';
 export { decodeFlagBorsh, encodeFlagBorsh, FLAG_BORSH_BYTES, type Flag, isDecodableFlag } from './flag.ts';
+export { type IndexSetContent, indexSetTag, type LookUp, type SealedIndexSet } from './index-sets/blob.ts';
+export { compactionDue, compactRecords } from './index-sets/compaction.ts';
+export { type BackfillTask, createIndexSets, type IndexSets } from './index-sets/index-sets.ts';
+export { decodeMatchRecord, encodeMatchRecord, type MatchRecord } from './index-sets/match-record.ts';
 export { createInlineExecutor } from './inline-executor.ts';
 export type { KeySlot } from './key-table.ts';
 export {
@@ -39,6 +43,7 @@ export {
   type RecordedChainReader,
   type RecordedTransaction,
 } from './recorded-chain.ts';
+export { parseDetectionKey, registrationKeys } from './registration-keys.ts';
 export {
   DATA_KEY_BYTES,
   deriveAuthSecret,
