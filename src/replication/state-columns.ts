@@ -146,7 +146,7 @@ export function createStateColumns(): StateColumns {
   };
 }
 
-/** V8 keeps a text that was put together as a tree of its pieces: 500 bytes for an id. This is the same in one piece. */
+/** An id may be a piece of a longer text, of a URL say, which V8 would keep as long as the id. This one stands alone. */
 const flat = (regId: RegId): RegId => fromUtf8(utf8(regId)) as RegId;
 
 function grown<T extends Uint8Array | Float64Array>(old: T, larger: T): T {
