@@ -18,9 +18,6 @@ export const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 /** Writes of one commit: a page of a snapshot has thousands, and each costs a map entry until it is synced. */
 export const COMMIT_WRITES_MAX = 65_536;
 
-/** What a full read of a namespace asks the disk for at once: enough to keep the thread pool of four busy. */
-export const READ_AHEAD_RECORDS = 128;
-
 /** A header has five key servers with their addresses, a kilobyte or two. */
 export const HEADER_BYTES_MAX = 64 * 1024;
 

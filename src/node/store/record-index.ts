@@ -10,7 +10,11 @@ const ROWS_INITIAL = 1024;
 export const nameOf = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
 
 /** The bytes of a name. */
-export const bytesOf = (name: string): Uint8Array => Uint8Array.from(name, (c) => c.charCodeAt(0));
+export function bytesOf(name: string): Uint8Array {
+  const bytes = new Uint8Array(name.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = name.charCodeAt(i);
+  return bytes;
+}
 
 export class RecordIndex {
   /** By namespace tag: disk key to row. */

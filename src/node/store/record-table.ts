@@ -4,19 +4,24 @@
 // A batch that failed may come to light after a crash. So before the next one the keys it touched are written back as
 // they were; until then they are answered from memory.
 
-import { equalBytes } from '../../core/bytes.ts';
+import { concatBytes, equalBytes } from '../../core/bytes.ts';
 import type { KithError } from '../../core/errors.ts';
 import type { Random } from '../../core/ports.ts';
 import { storeError } from './errors.ts';
 import type { KeyValueOp, KeyValueStore } from './key-value.ts';
-import type { StoreKeys } from './keys.ts';
-import { bytesOf, RecordIndex } from './record-index.ts';
+import { NAMESPACE_TAG_BYTES, type StoreKeys } from './keys.ts';
+import { DISK_KEY_BYTES } from './record.ts';
+import { bytesOf, nameOf, RecordIndex } from './record-index.ts';
 import { headOf, openRoot, ROOT_KEY, type Root, type StoreHead, type StoreIdentity, sealRoot } from './root.ts';
 import { scanRecords } from './scan.ts';
 import { addElement, elementOf, SET_HASH_BYTES, subtractElement } from './set-hash.ts';
 
 /** By disk key: the new ciphertext, or undefined to delete. */
 export type Changes = ReadonlyMap<string, Uint8Array | undefined>;
+
+/** Above every disk key that starts with `tag`. */
+const endOf = (tag: Uint8Array): Uint8Array =>
+  concatBytes(tag, new Uint8Array(DISK_KEY_BYTES - NAMESPACE_TAG_BYTES + 1).fill(0xff));
 
 interface TableDeps {
   readonly kv: KeyValueStore;
@@ -69,10 +74,6 @@ export class RecordTable {
     return this.#index.count(tag);
   }
 
-  names(tag: Uint8Array): string[] {
-    return this.#index.names(tag);
-  }
-
   /**
    * The ciphertext under a disk key as of the last synced batch.
    * @throws KithError `store-mixed` if the disk holds another one: after that the store answers nothing more.
@@ -95,6 +96,29 @@ export class RecordTable {
         this.#broken = storeError('store-mixed', 'a record on the disk was changed while the store was open');
       }
     }
+  }
+
+  /** Every record of a namespace that is there from beginning to end, each once and checked as by `read`. */
+  async *readAll(tag: Uint8Array): AsyncGenerator<readonly [name: string, sealed: Uint8Array], void, undefined> {
+    const left = new Set(this.#index.names(tag));
+    for await (const [diskKey, seen] of this.#deps.kv.range(tag, endOf(tag))) {
+      const name = nameOf(diskKey);
+      if (!left.delete(name)) continue;
+      const sealed = this.#isCurrent(name, diskKey, seen) ? seen : await this.read(name);
+      if (sealed) yield [name, sealed];
+    }
+    // Deleted meanwhile, or dropped by the host.
+    for (const name of left) {
+      const sealed = await this.read(name);
+      if (sealed) yield [name, sealed];
+    }
+  }
+
+  #isCurrent(name: string, diskKey: Uint8Array, sealed: Uint8Array): boolean {
+    this.#throwIfBroken();
+    if (this.#before.has(name)) return false;
+    const element = this.#index.get(name);
+    return element !== undefined && equalBytes(elementOf(this.#keys.set, diskKey, sealed), element);
   }
 
   async #readChecked(name: string, element: Uint8Array): Promise<Uint8Array | undefined> {

@@ -4,7 +4,7 @@
 // lets a scan say whose it is.
 
 import { hmacSha256, xchacha20Poly1305Open, xchacha20Poly1305Seal } from '#crypto';
-import { concatBytes, equalBytes, utf8 } from '../../core/bytes.ts';
+import { concatBytes, utf8 } from '../../core/bytes.ts';
 import { LABEL_STORE_RECORD } from '../../core/labels.ts';
 import type { Random } from '../../core/ports.ts';
 import { AEAD_TAG_BYTES, NAMESPACE_TAG_BYTES, type NamespaceKeys, NONCE_BYTES } from './keys.ts';
@@ -46,8 +46,7 @@ export function openRecord(keys: NamespaceKeys, diskKey: Uint8Array, sealed: Uin
   if (sealed.length < SEALED_OVERHEAD_BYTES) return undefined;
   const nonce = sealed.subarray(0, NONCE_BYTES);
   const frame = xchacha20Poly1305Open(keys.record.expose(), nonce, sealed.subarray(NONCE_BYTES), context(diskKey));
-  const record = frame && parseFrame(frame);
-  return record && equalBytes(diskKeyOf(keys, record.key), diskKey) ? record : undefined;
+  return frame && parseFrame(frame);
 }
 
 function parseFrame(frame: Uint8Array): OpenedRecord | undefined {

@@ -24,7 +24,6 @@ import {
   GROUP_BYTES_MAX,
   GROUP_WINDOW_MS_MAX,
   QUEUE_BYTES_MAX,
-  READ_AHEAD_RECORDS,
   RECORD_KEY_BYTES_MAX,
   RECORD_VALUE_BYTES_MAX,
 } from './limits.ts';
@@ -211,13 +210,11 @@ function openNamespace<T>(
     if (key.length <= RECORD_KEY_BYTES_MAX) return key.slice();
     throw storeError('bad-record', `${label}: a key of ${key.length} bytes, at most ${RECORD_KEY_BYTES_MAX} are taken`);
   };
-  const read = async (name: string): Promise<readonly [Uint8Array, T] | undefined> => {
+  const open = (name: string, sealed: Uint8Array): readonly [Uint8Array, T] => {
     throwIfClosed();
-    const sealed = await table.read(name);
-    throwIfClosed();
-    const record = sealed && openRecord(keys, bytesOf(name), sealed);
-    if (sealed && !record) throw storeError('store-corrupt', `${label}: a record cannot be opened`);
-    return record && [record.key, decodeValue(label, shape, record.value)];
+    const record = openRecord(keys, bytesOf(name), sealed);
+    if (!record) throw storeError('store-corrupt', `${label}: a record cannot be opened`);
+    return [record.key, decodeValue(label, shape, record.value)];
   };
   return {
     label,
@@ -226,16 +223,15 @@ function openNamespace<T>(
     },
     async get(key) {
       throwIfClosed();
-      return (await read(nameOf(diskKeyOf(keys, checkedKey(key)))))?.[1];
+      const name = nameOf(diskKeyOf(keys, checkedKey(key)));
+      const sealed = await table.read(name);
+      return sealed && open(name, sealed)[1];
     },
     put: (key, value) => ({ namespace: keys, key: checkedKey(key), value: encodeValue(label, shape, value) }),
     delete: (key) => ({ namespace: keys, key: checkedKey(key), value: undefined }),
     async *entries() {
-      const names = table.names(keys.tag);
-      for (let start = 0; start < names.length; start += READ_AHEAD_RECORDS) {
-        const found = await Promise.all(names.slice(start, start + READ_AHEAD_RECORDS).map(read));
-        for (const entry of found) if (entry) yield entry;
-      }
+      throwIfClosed();
+      for await (const [name, sealed] of table.readAll(keys.tag)) yield open(name, sealed);
     },
   };
 }

@@ -119,6 +119,27 @@ describe('a sealed store', () => {
     expect((await a.get(utf8('k')))?.count).toBe(13);
   });
 
+  it('lists every record that stays, each once and as it is by then, while others come and go', async () => {
+    const { store } = await makeStore(createMemoryDisk().open());
+    const a = store.namespace('a', itemShape);
+    const keys = Array.from({ length: 40 }, (_, i) => utf8(`k${i}`));
+    await store.commit(keys.map((key) => a.put(key, item(0))));
+    const seen = new Map<string, number>();
+    for await (const [key, { count }] of a.entries()) {
+      expect(seen.has(toHex(key))).toBe(false);
+      seen.set(toHex(key), count);
+      if (seen.size !== 1) continue;
+      const rest = keys.filter((other) => !seen.has(toHex(other)));
+      await store.commit([
+        ...rest.slice(0, 10).map((other) => a.delete(other)),
+        ...rest.slice(10, 20).map((other) => a.put(other, item(1))),
+        a.put(utf8('new'), item(2)),
+      ]);
+    }
+    expect(seen.size).toBe(30);
+    expect([...seen.values()].filter((count) => count === 1).length).toBe(10);
+  });
+
   it('encodes at the call, so that later changes of the value do not matter', async () => {
     const { store } = await makeStore(createMemoryDisk().open());
     const a = store.namespace('a', itemShape);
