@@ -3,10 +3,12 @@
 import process from 'node:process';
 import { benchFmdReference } from './fmd-reference.ts';
 import { benchIndexer } from './indexer.ts';
+import { benchStore } from './store.ts';
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   'fmd-reference': benchFmdReference,
   indexer: benchIndexer,
+  store: benchStore,
 };
 
 const asked = process.argv.slice(2).filter((word) => !word.startsWith('--'));

@@ -20,3 +20,24 @@ export const LABEL_OPERATION_ID = 'kith/operation-id/v1';
 export const LABEL_INDEX_SET = 'kith/index-set/v1';
 /** Entity tag of an index set: hash of (id, since, syncedTo). */
 export const LABEL_INDEX_SET_TAG = 'kith/index-set-tag/v1';
+
+/** HKDF-Extract salt: a store's data key to the keys below. */
+export const LABEL_STORE_KEYS = 'kith/store/keys/v1';
+/** Key and associated data of a store's root record. */
+export const LABEL_STORE_ROOT = 'kith/store/root/v1';
+/** Key of the hash that names a state of a store to others. */
+export const LABEL_STORE_HEAD = 'kith/store/head/v1';
+/** Key of the multiset hash over a store's records. */
+export const LABEL_STORE_SET = 'kith/store/set/v1';
+/** Key of the tags that stand for namespaces on the disk. */
+export const LABEL_STORE_NAMESPACE = 'kith/store/namespace/v1';
+/** Key, by namespace, of the names that stand for record keys on the disk. */
+export const LABEL_STORE_NAME = 'kith/store/name/v1';
+/** Key, by namespace, and associated data of sealed records. */
+export const LABEL_STORE_RECORD = 'kith/store/record/v1';
+/** Ed25519: the node's signature under its store's header. */
+export const LABEL_STORE_HEADER = 'kith/store/header/v1';
+/** Sealing key to the key that wraps the data key, and its associated data. */
+export const LABEL_STORE_WRAP = 'kith/store/wrap/v1';
+/** Commitment to a sealing key. */
+export const LABEL_KEY_COMMITMENT = 'kith/key-commitment/v1';
