@@ -20,3 +20,9 @@ export const LABEL_OPERATION_ID = 'kith/operation-id/v1';
 export const LABEL_INDEX_SET = 'kith/index-set/v1';
 /** Entity tag of an index set: hash of (id, since, syncedTo). */
 export const LABEL_INDEX_SET_TAG = 'kith/index-set-tag/v1';
+/** Keys of the development PKI, by name. */
+export const LABEL_DEVELOPMENT_KEY = 'kith/dev-pki/key/v1';
+/** Hash of a version of a cluster configuration; of the genesis version: the cluster id. */
+export const LABEL_CONFIGURATION = 'kith/cluster-configuration/v1';
+/** What the governance signs to put a successor of a configuration in force. */
+export const LABEL_CONFIGURATION_SUCCESSOR = 'kith/cluster-configuration-successor/v1';

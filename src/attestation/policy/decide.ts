@@ -33,8 +33,8 @@ export interface PolicyContext {
   /** Chain height at which measurement sets are looked up; undefined: sets with a bound are not believed. */
   readonly height: number | undefined;
   readonly newestCollateral: NewestCollateral;
-  /** The operator to whom the configuration gives a platform (hex of 32 bytes). */
-  operatorOf(platform: string): string | undefined;
+  /** The listed operator of the quote's platform, if it has one. */
+  readonly operator: string | undefined;
   readonly allowSimulated: boolean;
 }
 
@@ -191,7 +191,7 @@ function tcbRules(policy: AttestationPolicy, quote: AcceptedQuote, context: Poli
 }
 
 function platformRule(policy: AttestationPolicy, quote: AcceptedQuote, context: PolicyContext): RuleOutcome {
-  const operator = context.operatorOf(quote.platform);
+  const { operator } = context;
   return rule(
     'policy-platform',
     policy.platforms === 'any' || operator !== undefined,
