@@ -22,6 +22,7 @@ export {
 export type { ClusterConfiguration, ClusterConfigurationErrorCode } from './cluster-configuration/configuration.ts';
 export { VERIFICATION_CODES, type VerificationCode } from './errors.ts';
 export { intelRoot } from './intel-root.ts';
+export { type PlatformKind, platformKindOf } from './platform-kind.ts';
 export {
   mergeNewest,
   type NewestCollateral,

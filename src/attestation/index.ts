@@ -11,7 +11,26 @@ export {
 } from './cluster-configuration/cluster.ts';
 export { configurationHash, DEFAULT_LIMITS } from './cluster-configuration/configuration.ts';
 export { isMainnet } from './cluster-configuration/mainnets.ts';
+export { createDirectoryCollateral } from './collateral/directory.ts';
+export { createHttpCollateral, type HttpCollateralOptions } from './collateral/http.ts';
+export {
+  type CollateralKeeper,
+  type CollateralKeeperOptions,
+  createCollateralKeeper,
+  type Outlook,
+} from './collateral/keeper.ts';
+export type { CollateralErrorCode, CollateralRequest, CollateralSource } from './collateral/source.ts';
 export { defaultPolicy } from './policy/policy.ts';
+export { digestOfBuild } from './providers/build.ts';
+export { type ConfigfsOptions, createConfigfsSource, type TsmFiles } from './providers/configfs.ts';
+export { nodeTsmFiles } from './providers/node-files.ts';
+export {
+  createQuoter,
+  type QuoteErrorCode,
+  type Quoter,
+  type QuoterOptions,
+  type QuoteSource,
+} from './providers/quote-source.ts';
 export { batchNonces } from './report-data.ts';
 export {
   createDevelopmentPki,
@@ -20,5 +39,6 @@ export {
   type SimulatedPlatform,
   type SimulatedPlatformOptions,
 } from './simulated/pki.ts';
-export { simulatedMeasurements } from './simulated/quote.ts';
+export { type QuoteLayout, simulatedMeasurements } from './simulated/quote.ts';
+export { createSimulatedCollateral, createSimulatedSource } from './simulated/source.ts';
 export { parseSimulatedPlatform } from './simulated-name.ts';

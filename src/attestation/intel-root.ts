@@ -1,5 +1,5 @@
-// The production trust anchor: Intel's "SGX Root CA", as published at
-// https://certificates.trustedservices.intel.com/IntelSGXRootCA.der. SHA-256 of its DER:
+// The production trust anchor: Intel's "SGX Root CA", which ends every chain of
+// Intel's DCAP. SHA-256 of its DER:
 // 44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3 (a test recomputes it).
 
 import { fromBase64Url } from '../core/bytes.ts';

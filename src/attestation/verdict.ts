@@ -6,7 +6,6 @@ import type { Quote, TdReport } from './quote.ts';
 import type { SgxExtension } from './sgx-extension.ts';
 import type { TcbStatus } from './tcb-documents.ts';
 import type { OldComponent, TcbEvaluation } from './tcb-level.ts';
-import { formatIsoTime } from './time.ts';
 import type { VerifiedCollateral } from './verified-collateral.ts';
 
 /** Hex of 48 bytes each. */
@@ -91,7 +90,7 @@ export function describeQuote(
   development: boolean,
 ): AcceptedQuote {
   const { report } = quote;
-  const { tcbInfo, qeIdentity, rootCrl, pckCrl } = collateral;
+  const { tcbInfo, qeIdentity } = collateral;
   return {
     kind: 'accepted',
     tcbStatus: tcb.status,
@@ -109,15 +108,7 @@ export function describeQuote(
     reportData: report.reportData.slice(),
     qeAuthData: quote.qeAuthData.slice(),
     evaluationNumber: Math.min(tcbInfo.tcbEvaluationDataNumber, qeIdentity.tcbEvaluationDataNumber),
-    collateral: {
-      fmspc: toHex(sgx.fmspc).toUpperCase(),
-      authority: collateral.pckAuthority.subjectCommonName,
-      tcbInfo: tcbInfo.issuedAt,
-      qeIdentity: qeIdentity.issuedAt,
-      rootCrl: rootCrl.thisUpdate,
-      pckCrl: pckCrl.thisUpdate,
-      validUntil: Math.min(...collateral.validity.map(({ until }) => until)),
-    },
+    collateral: collateralDates(collateral),
     development,
     quoteVersion: quote.version,
     bodyVersion: report.version,
@@ -151,7 +142,15 @@ function attributesOf(bytes: Uint8Array): TdAttributes {
   };
 }
 
-/** "valid until 2026-02-26T09:01:45Z" for messages. */
-export function describeDates(dates: CollateralDates): string {
-  return `TCB info of ${formatIsoTime(dates.tcbInfo)}, valid until ${formatIsoTime(dates.validUntil)}`;
+export function collateralDates(collateral: VerifiedCollateral): CollateralDates {
+  const { tcbInfo, qeIdentity, rootCrl, pckCrl } = collateral;
+  return {
+    fmspc: tcbInfo.fmspc.toUpperCase(),
+    authority: collateral.pckAuthority.subjectCommonName,
+    tcbInfo: tcbInfo.issuedAt,
+    qeIdentity: qeIdentity.issuedAt,
+    rootCrl: rootCrl.thisUpdate,
+    pckCrl: pckCrl.thisUpdate,
+    validUntil: Math.min(...collateral.validity.map(({ until }) => until)),
+  };
 }
