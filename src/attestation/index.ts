@@ -3,13 +3,19 @@
 
 export * from './browser.ts';
 export {
-  type ConfigurationChanges,
+  CLUSTER_FILE_CHARS_MAX,
+  configurationProposalShape,
   createCluster,
   proposeSuccessor,
   signSuccessor,
   succeed,
 } from './cluster-configuration/cluster.ts';
-export { configurationHash, DEFAULT_LIMITS } from './cluster-configuration/configuration.ts';
+export {
+  type ConfigurationChanges,
+  configurationChangesShape,
+  configurationHash,
+  DEFAULT_LIMITS,
+} from './cluster-configuration/configuration.ts';
 export { isMainnet } from './cluster-configuration/mainnets.ts';
 export { createDirectoryCollateral } from './collateral/directory.ts';
 export { createHttpCollateral, type HttpCollateralOptions } from './collateral/http.ts';
@@ -20,7 +26,8 @@ export {
   type Outlook,
 } from './collateral/keeper.ts';
 export type { CollateralErrorCode, CollateralRequest, CollateralSource } from './collateral/source.ts';
-export { defaultPolicy } from './policy/policy.ts';
+export { COLLATERAL_BYTES_MAX, QUOTE_BYTES_MAX } from './limits.ts';
+export { attestationPolicyShape, defaultPolicy } from './policy/policy.ts';
 export { digestOfBuild } from './providers/build.ts';
 export { type ConfigfsOptions, createConfigfsSource, type TsmFiles } from './providers/configfs.ts';
 export { nodeTsmFiles } from './providers/node-files.ts';

@@ -12,6 +12,7 @@ import {
   type ClusterConfiguration,
   type ClusterConfigurationErrorCode,
   CONFIGURATION_VERSIONS_MAX,
+  type ConfigurationChanges,
   checkConfiguration,
   clusterConfigurationSchema,
   configurationHash,
@@ -35,6 +36,11 @@ const clusterFile = shape(
   }),
 );
 const configurationShape = shape(clusterConfigurationSchema);
+
+/** A successor on its way from one holder of a governance key to the next. */
+export const configurationProposalShape = shape(
+  closed({ configuration: clusterConfigurationSchema, signatures: signaturesSchema }),
+);
 
 export type ConfigurationSignature = Static<typeof signatureSchema>;
 
@@ -92,11 +98,6 @@ function readConfiguration(value: unknown): ClusterConfiguration {
     throw cause;
   }
 }
-
-/** What the governance may change. The rest would make another cluster of it. */
-export type ConfigurationChanges = Partial<
-  Omit<ClusterConfiguration, 'version' | 'clusterId' | 'previous' | 'chainId' | 'trustAnchor' | 'allowSimulated'>
->;
 
 /** The next version of a cluster's configuration, to be signed. */
 export function proposeSuccessor(cluster: Cluster, changes: ConfigurationChanges): ClusterConfiguration {

@@ -6,7 +6,7 @@ import { concatBytes, equalBytes, fromBase64Url, utf8 } from '../../core/bytes.t
 import { type CborValue, encodeCbor } from '../../core/cbor.ts';
 import { isKithError, KithError } from '../../core/errors.ts';
 import { LABEL_CONFIGURATION } from '../../core/labels.ts';
-import { closed, hexText, list, type Static, Type, text, uint } from '../../core/schema.ts';
+import { closed, hexText, list, type Static, shape, Type, text, uint } from '../../core/schema.ts';
 import { parseTrustAnchor } from '../chain.ts';
 import { intelRoot } from '../intel-root.ts';
 import { CERTIFICATE_BYTES_MAX } from '../limits.ts';
@@ -98,6 +98,21 @@ export const clusterConfigurationSchema = closed({
     lifetimeBlocksMax: uint(100_000_000, 1),
   }),
 });
+
+const {
+  version: _version,
+  clusterId: _clusterId,
+  previous: _previous,
+  chainId: _chainId,
+  trustAnchor: _trustAnchor,
+  allowSimulated: _allowSimulated,
+  ...changeable
+} = clusterConfigurationSchema.properties;
+
+/** What the governance may change. The rest would make another cluster of it. */
+const configurationChangesSchema = Type.Partial(closed(changeable));
+export const configurationChangesShape = shape(configurationChangesSchema);
+export type ConfigurationChanges = Static<typeof configurationChangesSchema>;
 
 export type ClusterConfiguration = Static<typeof clusterConfigurationSchema>;
 

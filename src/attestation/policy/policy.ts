@@ -1,7 +1,7 @@
 // Attestation policy as data: which trust domains a cluster believes. It stands in the signed cluster
 // configuration, so no flag of a host can change it. An empty policy denies everything.
 
-import { closed, hexText, list, type Static, Type, text, uint } from '../../core/schema.ts';
+import { closed, hexText, list, type Static, shape, Type, text, uint } from '../../core/schema.ts';
 import { TCB_STATUSES } from '../tcb-documents.ts';
 
 /** Builds that are valid at one time: two during an upgrade, some more while a cluster is slow to follow. */
@@ -52,6 +52,7 @@ export const attestationPolicySchema = closed({
   platforms: Type.Union([Type.Literal('any'), Type.Literal('listed')]),
 });
 
+export const attestationPolicyShape = shape(attestationPolicySchema);
 export type AttestationPolicy = Static<typeof attestationPolicySchema>;
 export type MeasurementSet = Static<typeof measurementSetSchema>;
 
