@@ -55,7 +55,7 @@ export function evaluateTcb(
   const levels = [level, qe, ...(module ? [module.level] : [])];
   const newestQe = qeIdentity.tcbLevels[0]!.tcb.isvsvn;
   return {
-    status: levels.map((each): TcbStatus => each.tcbStatus).reduce(worseStatus),
+    status: levels.map(({ tcbStatus }) => tcbStatus).reduce(worseStatus),
     advisories: [...new Set(levels.flatMap(({ advisoryIDs }) => advisoryIDs ?? []))].sort(),
     tcbDate: level.tcbDate,
     behind: [

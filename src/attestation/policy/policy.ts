@@ -2,7 +2,7 @@
 // configuration, so no flag of a host can change it. An empty policy denies everything.
 
 import { closed, hexText, list, type Static, shape, Type, text, uint } from '../../core/schema.ts';
-import { TCB_STATUSES } from '../tcb-documents.ts';
+import { TCB_STATUSES, type TcbStatus } from '../tcb-documents.ts';
 
 /** Builds that are valid at one time: two during an upgrade, some more while a cluster is slow to follow. */
 const MEASUREMENT_SETS_MAX = 64;
@@ -33,8 +33,12 @@ const measurementSetSchema = closed({
 });
 
 /** Everything but Revoked, which the verifier refuses, and UpToDate, which needs no grace. */
-const graceStatus = Type.Union(
-  TCB_STATUSES.filter((status) => status !== 'Revoked' && status !== 'UpToDate').map((status) => Type.Literal(status)),
+const graceStatus = Type.Unsafe<Exclude<TcbStatus, 'Revoked' | 'UpToDate'>>(
+  Type.Union(
+    TCB_STATUSES.filter((status) => status !== 'Revoked' && status !== 'UpToDate').map((status) =>
+      Type.Literal(status),
+    ),
+  ),
 );
 
 export const attestationPolicySchema = closed({

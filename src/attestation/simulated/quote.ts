@@ -21,6 +21,8 @@ export interface SimulatedReport {
   readonly mrSignerSeam?: Uint8Array;
   readonly seamAttributes?: Uint8Array;
   readonly mrServiceTd?: Uint8Array;
+  /** Instead of the platform's name. */
+  readonly qeAuthData?: Uint8Array;
 }
 
 const u16 = (value: number) => Uint8Array.of(value & 0xff, value >> 8);
@@ -93,7 +95,7 @@ export function simulatedQuote(
   const signed = concatBytes(header, ...(layout === 'v4' ? [] : [bodyHeader]), tdReport(platform, report, layout));
 
   const { attestationKey, pckKey } = platform;
-  const authData = simulatedAuthData(platform);
+  const authData = report.qeAuthData ?? simulatedAuthData(platform);
   const enclave = qeReport(attestationKey.publicKey, authData);
   const pem = concatBytes(utf8(formatPemChain(platform.pckChain)), zeros(1));
   const certification = concatBytes(
