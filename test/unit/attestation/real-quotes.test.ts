@@ -1,21 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { runProgram } from '../../../src/cli/command.ts';
-import { buildProgram } from '../../../src/cli/program.ts';
 import { type RealRow, readEvidence, realRows, verify } from '../../support/attestation.ts';
 import { fixture, saySkipped } from '../../support/fixtures.ts';
+import { kith } from '../../support/terminal.ts';
 
 const rows = realRows();
 if (rows.length === 0) saySkipped('real Intel quotes', 'the fixture tdx/expected.json is absent');
 
-async function kith(...words: string[]) {
-  let stdout = '';
-  let stderr = '';
-  const exitCode = await runProgram(buildProgram, words, {
-    stdout: { write: (text: string) => (stdout += text) },
-    stderr: { write: (text: string) => (stderr += text) },
-    signal: new AbortController().signal,
-  });
-  return { exitCode, json: JSON.parse(stdout) as Record<string, unknown>, stderr };
+async function verdictOf(...words: string[]) {
+  const { exitCode, out } = await kith(...words);
+  return { exitCode, json: JSON.parse(out) as Record<string, unknown> };
 }
 
 const args = ({ row, quotePath, collateralPath }: RealRow) => [
@@ -33,7 +26,7 @@ describe.skipIf(rows.length === 0)('real Intel quotes under the production ancho
   for (const real of rows) {
     const { row } = real;
     it(`kith attest verify: ${title(real)}`, async () => {
-      const { exitCode, json } = await kith(...args(real), ...(row.debug ? ['--allow-debug'] : []));
+      const { exitCode, json } = await verdictOf(...args(real), ...(row.debug ? ['--allow-debug'] : []));
       expect(json['result']).toBe(row.result);
       expect(exitCode).toBe(row.result === 'accept' ? 0 : 1);
       if (row.result === 'reject') {
@@ -49,14 +42,14 @@ describe.skipIf(rows.length === 0)('real Intel quotes under the production ancho
 
   it('a debug TD is refused unless it is asked for', async () => {
     const real = rows.find(({ row }) => row.debug)!;
-    const { exitCode, json } = await kith(...args(real));
+    const { exitCode, json } = await verdictOf(...args(real));
     expect([exitCode, json['code']]).toEqual([1, 'debug']);
   });
 
   it('the anchor in the source is the fixture, byte for byte', async () => {
     const real = rows[0]!;
-    const withFile = await kith(...args(real), '--root', fixture('tdx', 'IntelSGXRootCA.der')!);
-    expect(withFile.json).toEqual((await kith(...args(real))).json);
+    const withFile = await verdictOf(...args(real), '--root', fixture('tdx', 'IntelSGXRootCA.der')!);
+    expect(withFile.json).toEqual((await verdictOf(...args(real))).json);
   });
 
   it('an out-of-date platform comes with the components that hold it back', () => {
