@@ -99,18 +99,19 @@ export const clusterConfigurationSchema = closed({
   }),
 });
 
-const {
-  version: _version,
-  clusterId: _clusterId,
-  previous: _previous,
-  chainId: _chainId,
-  trustAnchor: _trustAnchor,
-  allowSimulated: _allowSimulated,
-  ...changeable
-} = clusterConfigurationSchema.properties;
+const { policy, allowUnbacked, confirmations, operators, governance, recovery, limits } =
+  clusterConfigurationSchema.properties;
 
 /** What the governance may change. The rest would make another cluster of it. */
-const configurationChangesSchema = Type.Partial(closed(changeable));
+const configurationChangesSchema = closed({
+  policy: Type.Optional(policy),
+  allowUnbacked: Type.Optional(allowUnbacked),
+  confirmations: Type.Optional(confirmations),
+  operators: Type.Optional(operators),
+  governance: Type.Optional(governance),
+  recovery: Type.Optional(recovery),
+  limits: Type.Optional(limits),
+});
 export const configurationChangesShape = shape(configurationChangesSchema);
 export type ConfigurationChanges = Static<typeof configurationChangesSchema>;
 
