@@ -1,7 +1,6 @@
 // The question a node or client asks about another: does this cluster believe this quote, for this claim? Joins
 // verification, policy and operators; remembers what was verified, never what was decided.
 
-import type { KithError } from '../core/errors.ts';
 import type { Cluster } from './cluster-configuration/cluster.ts';
 import type { VerificationCode } from './errors.ts';
 import type { NewestCollateral } from './policy/collateral-age.ts';
@@ -13,7 +12,6 @@ import type { AcceptedQuote } from './verdict.ts';
 import { createVerificationCaches, type VerificationCaches, verifyQuote } from './verify.ts';
 
 export type AttestationCode = VerificationCode | PolicyCode | 'report-data';
-export type AttestationError = KithError<AttestationCode>;
 
 /** What the asker knows of the world. */
 export interface AttestationContext {

@@ -3,7 +3,7 @@
 
 import { equalBytes } from '../core/bytes.ts';
 import { KithError } from '../core/errors.ts';
-import { DerReader, derSmallNumber, derTime, derWhole, TAG } from './der.ts';
+import { type DerReader, derSmallNumber, derTime, derWhole, TAG } from './der.ts';
 import { CRL_BYTES_MAX } from './limits.ts';
 import { OID, readAuthorityKeyId, readExtensions, readSerial, readSignature, refuseUnknownCritical } from './x509.ts';
 
@@ -30,7 +30,7 @@ export function parseRevocationList(der: Uint8Array): RevocationList {
   const outer = derWhole(der, TAG.sequence, 'CRL');
   const body = outer.expect(TAG.sequence, 'CRL body');
   const { algorithm, signature } = readSignature(outer);
-  const reader = new DerReader(body.content);
+  const reader = body.enter();
   if (derSmallNumber(reader.expect(TAG.integer, 'version').content, 'version') !== 1) bad('expected version 2');
   if (!equalBytes(reader.expect(TAG.sequence, 'inner algorithm').whole, algorithm)) {
     bad('the inner and outer signature algorithms differ');
@@ -51,7 +51,7 @@ export function parseRevocationList(der: Uint8Array): RevocationList {
     thisUpdate,
     nextUpdate,
     authorityKeyId: readAuthorityKeyId(extensions.get(OID.authorityKeyId)),
-    revoked: entries ? readEntries(new DerReader(entries.content)) : new Set(),
+    revoked: entries ? readEntries(entries.enter()) : new Set(),
   };
 }
 
@@ -62,11 +62,21 @@ function readEntries(reader: DerReader): Set<string> {
     const serial = readSerial(entry);
     derTime(entry.next('revocation date'), 'revocation date');
     if (!entry.done) {
-      // A certificateIssuer would make the entry speak of another authority; it is critical where it appears.
-      refuseUnknownCritical(readExtensions(entry.enter(TAG.sequence, 'entry extensions')), []);
+      refuseCritical(entry.enter(TAG.sequence, 'entry extensions'));
       entry.end('revoked certificate');
     }
     revoked.add(serial);
   }
   return revoked;
+}
+
+/** A certificateIssuer would make the entry speak of another authority; it is critical where it appears. */
+function refuseCritical(reader: DerReader): void {
+  while (!reader.done) {
+    const extension = reader.enter(TAG.sequence, 'entry extension');
+    extension.expect(TAG.oid, 'entry extension');
+    if (extension.optional(TAG.boolean, 'entry extension')) bad('an entry with a critical extension');
+    extension.expect(TAG.octetString, 'entry extension');
+    extension.end('entry extension');
+  }
 }

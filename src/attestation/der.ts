@@ -22,57 +22,83 @@ export const TAG = {
   context3: 0xa3,
 } as const;
 
-/** One element: its content, and the whole of it with tag and length. Both are views into the input. */
-export interface DerElement {
-  readonly tag: number;
-  readonly content: Uint8Array;
-  readonly whole: Uint8Array;
-}
-
 function bad(why: string): never {
   throw new KithError('bad-der', why);
+}
+
+/** One element. Its bytes are views into the input, cut only when asked for: a CRL has thousands of elements. */
+export class DerElement {
+  readonly tag: number;
+  readonly #bytes: Uint8Array;
+  readonly #start: number;
+  readonly #contentStart: number;
+  readonly #end: number;
+
+  constructor(bytes: Uint8Array, start: number, contentStart: number, end: number) {
+    this.tag = bytes[start]!;
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#contentStart = contentStart;
+    this.#end = end;
+  }
+
+  get content(): Uint8Array {
+    return this.#bytes.subarray(this.#contentStart, this.#end);
+  }
+
+  /** With tag and length. */
+  get whole(): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.#end);
+  }
+
+  /** A reader over the content. */
+  enter(): DerReader {
+    return new DerReader(this.#bytes, this.#contentStart, this.#end);
+  }
 }
 
 /** Reads elements one after another. Every method throws KithError `bad-der` when the input is not what it reads. */
 export class DerReader {
   readonly #bytes: Uint8Array;
-  #offset = 0;
+  readonly #end: number;
+  #offset: number;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.#bytes = bytes;
+    this.#offset = start;
+    this.#end = end;
   }
 
   get done(): boolean {
-    return this.#offset === this.#bytes.length;
+    return this.#offset === this.#end;
   }
 
   /** The tag of the next element, undefined at the end. */
   get nextTag(): number | undefined {
-    return this.#bytes[this.#offset];
+    return this.done ? undefined : this.#bytes[this.#offset];
   }
 
   next(what: string): DerElement {
     const start = this.#offset;
     const bytes = this.#bytes;
-    if (bytes.length - start < 2) bad(`${what}: the input ends before it`);
-    const tag = bytes[start]!;
-    if ((tag & 0x1f) === 0x1f) bad(`${what}: high tag numbers are not used here`);
+    if (this.#end - start < 2) bad(`${what}: the input ends before it`);
+    if ((bytes[start]! & 0x1f) === 0x1f) bad(`${what}: high tag numbers are not used here`);
     let length = bytes[start + 1]!;
     let header = 2;
     if (length >= 0x80) {
       const width = length & 0x7f;
       if (width === 0) bad(`${what}: an indefinite length is not DER`);
       if (width > 3) bad(`${what}: a length of ${width} bytes is more than any document here needs`);
-      if (bytes.length - start < 2 + width) bad(`${what}: the input ends inside its length`);
+      if (this.#end - start < 2 + width) bad(`${what}: the input ends inside its length`);
       length = 0;
       for (let i = 0; i < width; i++) length = length * 256 + bytes[start + 2 + i]!;
       if (length < 0x80 || length < 256 ** (width - 1)) bad(`${what}: a length must have its shortest form`);
       header += width;
     }
     const end = start + header + length;
-    if (end > bytes.length) bad(`${what}: the input ends inside it`);
+    if (end > this.#end) bad(`${what}: the input ends inside it`);
     this.#offset = end;
-    return { tag, content: bytes.subarray(start + header, end), whole: bytes.subarray(start, end) };
+    return new DerElement(bytes, start, start + header, end);
   }
 
   expect(tag: number, what: string): DerElement {
@@ -88,7 +114,7 @@ export class DerReader {
 
   /** A reader over the content of the next element. */
   enter(tag: number, what: string): DerReader {
-    return new DerReader(this.expect(tag, what).content);
+    return this.expect(tag, what).enter();
   }
 
   end(what: string): void {
@@ -174,18 +200,32 @@ export function derOid(content: Uint8Array, what: string): string {
 }
 
 /** UTCTime until 2049, GeneralizedTime from 2050 on, both to the second in UTC (RFC 5280, section 4.1.2.5). */
-export function derTime(element: DerElement, what: string): number {
+export function derTime(element: Pick<DerElement, 'tag' | 'content'>, what: string): number {
   if (element.tag !== TAG.utcTime && element.tag !== TAG.generalizedTime) bad(`${what}: not a time`);
-  const text = String.fromCharCode(...element.content.subarray(0, 20));
-  const form = element.tag === TAG.utcTime ? /^\d{12}Z$/ : /^\d{14}Z$/;
-  if (!form.test(text)) bad(`${what}: a time must be given to the second, in UTC`);
+  const { content } = element;
   const yearDigits = element.tag === TAG.utcTime ? 2 : 4;
-  const digits = Number(text.slice(0, yearDigits));
-  const year = yearDigits === 4 ? digits : digits + (digits < 50 ? 2000 : 1900);
+  const digits = yearDigits + 10;
+  if (content.length !== digits + 1 || content[digits] !== LETTER_Z) {
+    bad(`${what}: a time must be given to the second, in UTC`);
+  }
+  const number = (from: number, to: number): number => {
+    let value = 0;
+    for (let i = from; i < to; i++) {
+      const digit = content[i]! - DIGIT_0;
+      if (digit < 0 || digit > 9) bad(`${what}: a time must consist of digits`);
+      value = value * 10 + digit;
+    }
+    return value;
+  };
+  const part = (i: number) => number(yearDigits + 2 * i, yearDigits + 2 * i + 2);
+  const year = number(0, yearDigits);
   if (yearDigits === 4 && year < 2050) bad(`${what}: times before 2050 must be UTCTime`);
-  const part = (i: number) => Number(text.slice(yearDigits + 2 * i, yearDigits + 2 * i + 2));
-  return unixSeconds(year, part(0), part(1), part(2), part(3), part(4));
+  const century = yearDigits === 4 ? 0 : year < 50 ? 2000 : 1900;
+  return unixSeconds(century + year, part(0), part(1), part(2), part(3), part(4));
 }
+
+const DIGIT_0 = 0x30;
+const LETTER_Z = 0x5a;
 
 /** r||s (64 bytes) of an Ecdsa-Sig-Value over a 256-bit curve (RFC 3279, section 2.2.3). */
 export function derEcdsaSignature(bytes: Uint8Array, what: string): Uint8Array {

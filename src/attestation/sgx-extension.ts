@@ -2,7 +2,7 @@
 // ("Intel SGX PCK Certificate and Certificate Revocation List Profile Specification", SGX extensions).
 
 import { KithError } from '../core/errors.ts';
-import { DerReader, derOid, derSmallNumber, derWhole, TAG } from './der.ts';
+import { type DerElement, type DerReader, derOid, derSmallNumber, derWhole, TAG } from './der.ts';
 import { OID } from './x509.ts';
 
 export interface PlatformTcb {
@@ -43,14 +43,14 @@ export function parseSgxExtension(extension: Uint8Array): SgxExtension {
   if (tcb?.tag !== TAG.sequence) bad('the SGX extension must hold a TCB');
   return {
     ppid: octets(1, 16, 'a PPID'),
-    tcb: readTcb(readFields(new DerReader(tcb.content))),
+    tcb: readTcb(readFields(tcb.enter())),
     pceId: octets(3, 2, 'a PCEID'),
     fmspc: octets(4, 6, 'an FMSPC'),
   };
 }
 
-function readFields(reader: DerReader): Map<string, { tag: number; content: Uint8Array }> {
-  const fields = new Map<string, { tag: number; content: Uint8Array }>();
+function readFields(reader: DerReader): Map<string, DerElement> {
+  const fields = new Map<string, DerElement>();
   while (!reader.done) {
     const pair = reader.enter(TAG.sequence, 'SGX extension');
     const oid = derOid(pair.expect(TAG.oid, 'SGX extension').content, 'SGX extension');
@@ -62,7 +62,7 @@ function readFields(reader: DerReader): Map<string, { tag: number; content: Uint
   return fields;
 }
 
-function readTcb(fields: Map<string, { tag: number; content: Uint8Array }>): PlatformTcb {
+function readTcb(fields: Map<string, DerElement>): PlatformTcb {
   const svn = (number: number, max: number): number => {
     const element = fields.get(`${TCB_OID}.${number}`);
     if (element?.tag !== TAG.integer) bad(`the TCB of the SGX extension lacks its SVN ${number}`);

@@ -76,7 +76,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const outer = derWhole(der, TAG.sequence, 'certificate');
   const body = outer.expect(TAG.sequence, 'certificate body');
   const { algorithm, signature } = readSignature(outer);
-  const reader = new DerReader(body.content);
+  const reader = body.enter();
 
   const version = reader.enter(TAG.context0, 'version');
   if (derSmallNumber(version.expect(TAG.integer, 'version').content, 'version') !== 2) bad('expected version 3');
@@ -119,7 +119,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
 /** The signature algorithm (as DER) and signature that end a certificate or CRL. */
 export function readSignature(outer: DerReader): { algorithm: Uint8Array; signature: Uint8Array } {
   const element = outer.expect(TAG.sequence, 'signature algorithm');
-  const parameters = new DerReader(element.content);
+  const parameters = element.enter();
   // No parameters, not even NULL (RFC 5758, section 3.2).
   const oid = derOid(parameters.expect(TAG.oid, 'signature algorithm').content, 'signature algorithm');
   parameters.end('signature algorithm');
