@@ -23,8 +23,8 @@ export {
   type CollateralKeeper,
   type CollateralKeeperOptions,
   createCollateralKeeper,
-  type Outlook,
 } from './collateral/keeper.ts';
+export type { Outlook } from './collateral/outlook.ts';
 export type { CollateralErrorCode, CollateralRequest, CollateralSource } from './collateral/source.ts';
 export { COLLATERAL_BYTES_MAX, QUOTE_BYTES_MAX } from './limits.ts';
 export { attestationPolicyShape, defaultPolicy } from './policy/policy.ts';

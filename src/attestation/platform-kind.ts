@@ -9,6 +9,7 @@ import { parseCertificate } from './x509.ts';
 export interface PlatformKind {
   /** 12 upper-case hex digits. */
   readonly fmspc: string;
+  /** Which of Intel's two authorities certified the platform. */
   readonly authority: 'platform' | 'processor';
 }
 

@@ -71,6 +71,12 @@ function expectBytes(what: string, value: Uint8Array, length: number): Uint8Arra
   throw new KithError('bad-claim', `${what} must have ${length} bytes, got ${value.length}`);
 }
 
+/** Anything but a counter would have a CBOR form that no reader of ours accepts. */
+function expectCount(incarnation: number): number {
+  if (Number.isSafeInteger(incarnation) && incarnation >= 0) return incarnation;
+  throw new KithError('bad-claim', 'an incarnation is a whole number');
+}
+
 /**
  * SHA-512("kith/report/v1" || CBOR of the claim), with the purpose among its fields.
  * @throws KithError `bad-claim` for a field of the wrong length.
@@ -100,14 +106,14 @@ function fieldsOf(claim: ReportClaim) {
         ...common,
         ...handshakeFields(claim),
         role: claim.role,
-        incarnation: claim.incarnation,
+        incarnation: expectCount(claim.incarnation),
         phase: claim.phase,
       };
     case 'recover':
       return {
         ...common,
         ...handshakeFields(claim),
-        incarnation: claim.incarnation,
+        incarnation: expectCount(claim.incarnation),
         storeIdHash: expectBytes('the hash of the store id', claim.storeIdHash, HASH_BYTES),
       };
     case 'client':

@@ -1,14 +1,11 @@
 // The port through which collateral comes. Every source is untrusted: what it returns is verified like a quote.
 
+import type { PlatformKind } from '../platform-kind.ts';
 import type { Collateral } from '../quote-collateral.ts';
 
 export type CollateralErrorCode = 'collateral-unavailable' | 'collateral-answer';
 
-export interface CollateralRequest {
-  /** Kind of platform, 12 upper-case hex digits. */
-  readonly fmspc: string;
-  /** Which of Intel's two authorities certified the platform. */
-  readonly authority: 'platform' | 'processor';
+export interface CollateralRequest extends PlatformKind {
   /** `early`: what Intel will make `standard` in some months' time, once clouds had time to update. */
   readonly update: 'standard' | 'early';
 }

@@ -89,6 +89,13 @@ describe('report data', () => {
     expect(toHex(reportDataOf(client))).toBe(expected);
   });
 
+  it('refuses incarnations that are no counters', () => {
+    for (const incarnation of [-1, 0.5, Number.NaN, 2 ** 53]) {
+      expect(() => reportDataOf({ ...peer, incarnation })).toThrow(expect.objectContaining({ code: 'bad-claim' }));
+      expect(() => reportDataOf({ ...recover, incarnation })).toThrow(expect.objectContaining({ code: 'bad-claim' }));
+    }
+  });
+
   it('the two ends of a handshake have different report data', () => {
     const mirrored = {
       ...peer,
