@@ -1,11 +1,13 @@
 // `npm run bench [-- NAME ...]`: every benchmark, or those named. Figures are medians; compare only figures of one run.
 
 import process from 'node:process';
+import { benchAttestation } from './attestation.ts';
 import { benchFmdReference } from './fmd-reference.ts';
 import { benchIndexer } from './indexer.ts';
 import { benchStore } from './store.ts';
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
+  attestation: benchAttestation,
   'fmd-reference': benchFmdReference,
   indexer: benchIndexer,
   store: benchStore,

@@ -33,8 +33,8 @@ export async function fileSize(path: string, bytesMax: number): Promise<number> 
   return found.size;
 }
 
-/** The text of a file. @throws KithError `file`, `too-large`, `bad-text`. */
-export async function readTextFile(path: string, bytesMax: number): Promise<string> {
+/** The bytes of a file. @throws KithError `file`, `too-large`. */
+export async function readBytesFile(path: string, bytesMax: number): Promise<Uint8Array> {
   await fileSize(path, bytesMax);
   const chunks: Buffer[] = [];
   let length = 0;
@@ -48,8 +48,14 @@ export async function readTextFile(path: string, bytesMax: number): Promise<stri
     throw fileError(path, 'read', error);
   }
   if (length > bytesMax) throw new KithError('too-large', `${path} has more than ${bytesMax} bytes`);
+  return Uint8Array.from(Buffer.concat(chunks));
+}
+
+/** The text of a file. @throws KithError `file`, `too-large`, `bad-text`. */
+export async function readTextFile(path: string, bytesMax: number): Promise<string> {
+  const bytes = await readBytesFile(path, bytesMax);
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     throw new KithError('bad-text', `${path} is not UTF-8 text`);
   }
@@ -117,17 +123,39 @@ function checkLineLength(path: string, number: number, length: number, max: numb
  * Writes a file of secrets: mode 0600, whole or not at all (written beside and renamed, synced first). With
  * `overwrite` false an existing file is an error. @throws KithError `file`.
  */
-export async function writeSecretFile(path: string, contents: string, options: { overwrite: boolean }): Promise<void> {
+export function writeSecretFile(path: string, contents: string, options: { overwrite: boolean }): Promise<void> {
+  return writeWhole(path, contents, { ...options, mode: 0o600 });
+}
+
+/** Writes a file that anybody may read, whole or not at all, as `writeSecretFile` does. @throws KithError `file`. */
+export function writePublicFile(path: string, contents: string, options: { overwrite: boolean }): Promise<void> {
+  return writeWhole(path, contents, { ...options, mode: 0o644 });
+}
+
+/** Says early what writing without `overwrite` would say in the end. @throws KithError `file`. */
+export async function refuseExisting(path: string): Promise<void> {
+  const exists = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  if (exists) throw fileError(path, 'write', Object.assign(new Error('exists'), { code: 'EEXIST' }));
+}
+
+async function writeWhole(
+  path: string,
+  contents: string,
+  { overwrite, mode }: { overwrite: boolean; mode: number },
+): Promise<void> {
   const temporary = `${path}.${toHex(systemRandom.bytes(6))}.tmp`;
   try {
-    const file = await open(temporary, 'wx', 0o600);
+    const file = await open(temporary, 'wx', mode);
     try {
       await file.writeFile(contents);
       await file.sync();
     } finally {
       await file.close();
     }
-    if (options.overwrite) await rename(temporary, path);
+    if (overwrite) await rename(temporary, path);
     else await link(temporary, path);
   } catch (error) {
     throw fileError(path, 'write', error);

@@ -1,6 +1,8 @@
 // The tree of commands.
 
 import { Command } from 'commander';
+import { addAttestCommands } from './attest.ts';
+import { addClusterCommands } from './cluster.ts';
 import { addDevCommand } from './dev.ts';
 import { addDevnetCommand } from './devnet.ts';
 import { addFmdCommands } from './fmd.ts';
@@ -16,5 +18,7 @@ export function buildProgram(): Command {
   addDevCommand(program);
   addDevnetCommand(program);
   addFmdCommands(program);
+  addClusterCommands(program);
+  addAttestCommands(program);
   return program;
 }

@@ -41,3 +41,9 @@ export const LABEL_STORE_HEADER = 'kith/store/header/v1';
 export const LABEL_STORE_WRAP = 'kith/store/wrap/v1';
 /** Commitment to a sealing key. */
 export const LABEL_KEY_COMMITMENT = 'kith/key-commitment/v1';
+/** Keys of the development PKI, by name. */
+export const LABEL_DEVELOPMENT_KEY = 'kith/dev-pki/key/v1';
+/** Hash of a version of a cluster configuration; of the genesis version: the cluster id. */
+export const LABEL_CONFIGURATION = 'kith/cluster-configuration/v1';
+/** What the governance signs to put a successor of a configuration in force. */
+export const LABEL_CONFIGURATION_SUCCESSOR = 'kith/cluster-configuration-successor/v1';

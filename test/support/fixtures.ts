@@ -14,3 +14,8 @@ export function fixture(...path: string[]): string | undefined {
   console.warn(`fixture ${path.join('/')} is absent: the tests that need it are skipped (set KITH_FIXTURES)`);
   return undefined;
 }
+
+/** Says aloud which tests are skipped for want of what. */
+export function saySkipped(what: string, why: string): void {
+  console.warn(`SKIPPED: ${what}: ${why}`);
+}

@@ -51,4 +51,14 @@ export interface CryptoDoor {
    * A key that is no point of the curve answers false.
    */
   p256Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  /**
+   * A P-256 public key x||y (64), imported once for several signatures; undefined if it is no point of the curve.
+   * In Node the import costs as much as a verification.
+   */
+  p256PublicKey(publicKey: Uint8Array): P256PublicKey | undefined;
+}
+
+/** An imported key; see `p256Verify` for what it accepts. */
+export interface P256PublicKey {
+  verify(message: Uint8Array, signature: Uint8Array): boolean;
 }

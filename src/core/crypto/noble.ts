@@ -10,6 +10,7 @@ import { shake256 as nobleShake256 } from '@noble/hashes/sha3.js';
 import { concatBytes, equalBytes, leToBigint } from '../bytes.ts';
 import { KithError } from '../errors.ts';
 import { expectHkdfKey, expectLength, plausibleEd25519Key } from './checks.ts';
+import type { P256PublicKey } from './door.ts';
 
 const TAG_BYTES = 16;
 
@@ -129,11 +130,25 @@ export function x25519(secret: Uint8Array, publicKey: Uint8Array): Uint8Array | 
   }
 }
 
-export function p256Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  if (publicKey.length !== 64 || signature.length !== 64) return false;
+export function p256PublicKey(publicKey: Uint8Array): P256PublicKey | undefined {
+  if (publicKey.length !== 64) return undefined;
+  const encoded = concatBytes(Uint8Array.of(4), publicKey);
   try {
-    return p256.verify(signature, message, concatBytes(Uint8Array.of(4), publicKey), { lowS: false, prehash: true });
+    p256.Point.fromBytes(encoded);
   } catch {
-    return false;
+    return undefined;
   }
+  return {
+    verify(message, signature) {
+      if (signature.length !== 64) return false;
+      try {
+        return p256.verify(signature, message, encoded, { lowS: false, prehash: true });
+      } catch {
+        return false;
+      }
+    },
+  };
 }
+
+export const p256Verify = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean =>
+  p256PublicKey(publicKey)?.verify(message, signature) ?? false;

@@ -16,6 +16,7 @@ import { hchacha } from '@noble/ciphers/chacha.js';
 import { concatBytes, toBase64Url } from '../bytes.ts';
 import { KithError } from '../errors.ts';
 import { expectHkdfKey, expectLength, plausibleEd25519Key } from './checks.ts';
+import type { P256PublicKey } from './door.ts';
 
 const TAG_BYTES = 16;
 const EMPTY = new Uint8Array(0);
@@ -184,15 +185,21 @@ export function x25519(secret: Uint8Array, publicKey: Uint8Array): Uint8Array | 
   }
 }
 
-export function p256Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  if (publicKey.length !== 64 || signature.length !== 64) return false;
+export function p256PublicKey(publicKey: Uint8Array): P256PublicKey | undefined {
+  if (publicKey.length !== 64) return undefined;
   let key: KeyObject;
   try {
     const x = toBase64Url(publicKey.subarray(0, 32));
     const y = toBase64Url(publicKey.subarray(32));
     key = createPublicKey({ key: { kty: 'EC', crv: 'P-256', x, y }, format: 'jwk' });
   } catch {
-    return false;
+    return undefined;
   }
-  return verify('sha256', message, { key, dsaEncoding: 'ieee-p1363' }, signature);
+  return {
+    verify: (message, signature) =>
+      signature.length === 64 && verify('sha256', message, { key, dsaEncoding: 'ieee-p1363' }, signature),
+  };
 }
+
+export const p256Verify = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean =>
+  p256PublicKey(publicKey)?.verify(message, signature) ?? false;

@@ -456,6 +456,18 @@ describe('P-256 at its edges', () => {
   const verify = (key: Uint8Array, text: Uint8Array, signed: Uint8Array): unknown =>
     expectAlike((crypto) => crypto.p256Verify(key, text, signed));
 
+  it('imports a key once for several signatures, and none that is off the curve', () => {
+    const answers = expectAlike((crypto) => {
+      const key = crypto.p256PublicKey(publicKey);
+      const others = [message, utf8('other')].map((text) => key?.verify(text, signature));
+      return [...others, key?.verify(message, signature.subarray(1)), key?.verify(message, new Uint8Array(64))];
+    });
+    expect(answers).toEqual([true, false, false, false]);
+    for (const wrong of [EMPTY, publicKey.subarray(1), new Uint8Array(64), new Uint8Array(64).fill(0xff)]) {
+      expect(expectAlike((crypto) => crypto.p256PublicKey(wrong) === undefined)).toBe(true);
+    }
+  });
+
   it('accepts the signature of RFC 6979, appendix A.2.5', () => {
     const key = fromHex(
       '60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6' +
