@@ -6,6 +6,7 @@ import { concatBytes, equalBytes, fromBase64Url, utf8 } from '../../core/bytes.t
 import { type CborValue, encodeCbor } from '../../core/cbor.ts';
 import { isKithError, KithError } from '../../core/errors.ts';
 import { LABEL_CONFIGURATION } from '../../core/labels.ts';
+import { LIFETIME_BLOCKS } from '../../core/registration/limits.ts';
 import { closed, hexText, list, type Static, shape, Type, text, uint } from '../../core/schema.ts';
 import { parseTrustAnchor } from '../chain.ts';
 import { intelRoot } from '../intel-root.ts';
@@ -94,8 +95,8 @@ export const clusterConfigurationSchema = closed({
   limits: closed({
     /** Live registrations of the whole cluster: what each member must have memory for. */
     registrationsMax: uint(1_000_000, 1),
-    /** Longest time from now to an expiry, in blocks. */
-    lifetimeBlocksMax: uint(100_000_000, 1),
+    /** Longest time from signing to an expiry, in blocks; at most what the protocol remembers. */
+    lifetimeBlocksMax: uint(LIFETIME_BLOCKS, 1),
   }),
 });
 
@@ -117,10 +118,10 @@ export type ConfigurationChanges = Static<typeof configurationChangesSchema>;
 
 export type ClusterConfiguration = Static<typeof clusterConfigurationSchema>;
 
-/** 100,000 keys of 24 subkeys take 300 MB; a year of six-second blocks. */
+/** 100,000 keys of ten subkeys take some 100 MB in all; about four months of Namada's blocks. */
 export const DEFAULT_LIMITS: ClusterConfiguration['limits'] = {
   registrationsMax: 100_000,
-  lifetimeBlocksMax: 5_256_000,
+  lifetimeBlocksMax: LIFETIME_BLOCKS,
 };
 
 /** SHA-256 over the deterministic CBOR of a version: formatting and order of fields do not matter. 32 bytes. */
