@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { addAttestCommands } from './attest.ts';
 import { addClusterCommands } from './cluster.ts';
+import { addConfigCommands } from './config.ts';
 import { addDevCommand } from './dev.ts';
 import { addDevnetCommand } from './devnet.ts';
 import { addFmdCommands } from './fmd.ts';
@@ -15,6 +16,7 @@ export function buildProgram(): Command {
     .version(VERSION, '--version', 'print the version')
     .helpCommand(false)
     .showHelpAfterError(false);
+  addConfigCommands(program);
   addDevCommand(program);
   addDevnetCommand(program);
   addFmdCommands(program);

@@ -47,3 +47,7 @@ export const LABEL_DEVELOPMENT_KEY = 'kith/dev-pki/key/v1';
 export const LABEL_CONFIGURATION = 'kith/cluster-configuration/v1';
 /** What the governance signs to put a successor of a configuration in force. */
 export const LABEL_CONFIGURATION_SUCCESSOR = 'kith/cluster-configuration-successor/v1';
+/** HPKE info of requests sealed to a node. */
+export const LABEL_SEALED_REQUEST = 'kith/sealed-request/v1';
+/** HPKE export: the key of the answer to a sealed request. */
+export const LABEL_SEALED_ANSWER = 'kith/sealed-answer/v1';

@@ -1,0 +1,3 @@
+// The door of the HTTP server: fastify stays behind it.
+
+export { createHttpServer, type HttpServer, type HttpServerOptions } from './server.ts';

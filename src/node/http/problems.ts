@@ -1,0 +1,113 @@
+// The one table of what can go wrong for a client of the HTTP API: code, status, title (RFC 9457).
+
+import { isKithError } from '../../core/errors.ts';
+
+interface ProblemKind {
+  readonly status: number;
+  readonly title: string;
+  /** Seconds to wait before the same request may succeed. */
+  readonly retryAfter?: number;
+}
+
+const bad = (title: string): ProblemKind => ({ status: 400, title });
+const unprocessable = (title: string): ProblemKind => ({ status: 422, title });
+
+/** By code. A code that is not here is a fault of ours: 500, without detail. */
+export const PROBLEMS: Readonly<Record<string, ProblemKind>> = {
+  'bad-request': bad('The request does not have the form the API describes'),
+  'bad-shape': bad('A field is missing, unknown or of the wrong form'),
+  'bad-json': bad('The body is not JSON'),
+  'bad-id': bad('Not a registration id'),
+  'bad-base64url': bad('A value is not canonical base64url'),
+  'bad-encoding': bad('A value is not in its canonical encoding'),
+  malformed: bad('The sealed bytes are not an operation'),
+  'non-canonical': bad('The sealed bytes are not in their canonical encoding'),
+  'too-large': { status: 413, title: 'The request is larger than the API accepts' },
+  'unknown-suite': bad('Not a cipher suite of this node'),
+  'hpke-key': bad('The encapsulated key is not usable'),
+  'hpke-open': bad('The sealed bytes cannot be opened by this node; fetch a new attestation and seal again'),
+  'bad-length': bad('The sealed bytes have another length than a submission'),
+  'bad-padding': bad('The sealed bytes are not padded as a submission is'),
+  'wrong-registration': bad('The operation is for another registration than the path names'),
+  'wrong-operation': bad('The operation is of another kind than the path asks for'),
+  // Refusals of operations (core/registration/refusal.ts).
+  'wrong-signature': bad('The operation is not signed by the key it names'),
+  'other-cluster': bad('The operation is for another cluster'),
+  'wrong-registration-id': bad('The id is not that of the content'),
+  'wrong-payload': bad('The payload is not the one that was signed'),
+  'payload-missing': bad('A register needs its payload'),
+  'payload-unexpected': bad('Only a register has a payload'),
+  'not-found': { status: 404, title: 'There is nothing here' },
+  'unknown-registration': { status: 404, title: 'No registration with this id' },
+  superseded: { status: 409, title: 'A newer operation with other content is held' },
+  revoked: { status: 409, title: 'The registration is revoked' },
+  expired: { status: 409, title: 'The registration has expired' },
+  'bad-media-type': { status: 415, title: 'Bodies are JSON' },
+  'n-out-of-range': unprocessable('n is outside 1 to 20'),
+  'bad-keys': unprocessable('The keys of the payload are not usable'),
+  'birthday-beyond-tip': unprocessable('The birthday is beyond the tip of the chain'),
+  'version-in-future': unprocessable('The version is ahead of the chain'),
+  'version-too-old': unprocessable('The version is older than one lifetime'),
+  'expiry-in-past': unprocessable('The expiry is in the past'),
+  'expiry-too-far': unprocessable('The expiry is further away than the longest lifetime'),
+  'expiry-beyond-register': unprocessable('The expiry is beyond one lifetime after the register: register again'),
+  'revoke-expiry': unprocessable('A revoke is remembered for exactly one lifetime'),
+  'rate-limited': { status: 429, title: 'Too many requests of this kind' },
+  'not-ready': { status: 503, title: 'The node is not ready', retryAfter: 5 },
+  'registrations-full': { status: 503, title: 'The cluster holds as many registrations as it can', retryAfter: 600 },
+  'quotes-busy': { status: 503, title: 'Too many wait for a quote', retryAfter: 1 },
+  'store-full': { status: 503, title: 'The disk of the node is full', retryAfter: 60 },
+  timeout: { status: 503, title: 'Not done in time', retryAfter: 1 },
+  stopped: { status: 503, title: 'The node stops', retryAfter: 5 },
+  aborted: { status: 503, title: 'The request was given up', retryAfter: 1 },
+  internal: { status: 500, title: 'A fault of the node' },
+};
+
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+}
+
+export interface ProblemAnswer {
+  readonly problem: Problem;
+  readonly retryAfter: number | undefined;
+  /** Whether somebody should look at it. */
+  readonly fault: boolean;
+}
+
+/** The problem of a code. */
+export function problemOf(code: string, detail: string): ProblemAnswer {
+  const known = PROBLEMS[code];
+  const { status, title, retryAfter } = known ?? PROBLEMS['internal']!;
+  return {
+    problem: {
+      type: `urn:kith:problem:${known ? code : 'internal'}`,
+      title,
+      status,
+      code: known ? code : 'internal',
+      detail: known ? detail : 'See the log of the node.',
+    },
+    retryAfter,
+    fault: status === 500,
+  };
+}
+
+/** The answer to whatever was thrown while a request was served. */
+export function problemOfError(error: unknown): ProblemAnswer {
+  if (isKithError(error)) return problemOf(error.code, error.message);
+  const { code, statusCode } = (error ?? {}) as { code?: string; statusCode?: number };
+  // What fastify itself refuses before a handler runs.
+  if (statusCode === 413) return problemOf('too-large', 'A body has at most 64 KiB.');
+  if (statusCode === 415) return problemOf('bad-media-type', 'Send application/json.');
+  if (statusCode === 429) return problemOf('rate-limited', 'See the RateLimit and Retry-After headers.');
+  if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY' || error instanceof SyntaxError) {
+    return problemOf('bad-json', 'The body must be a JSON document.');
+  }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return problemOf('bad-request', error instanceof Error ? error.message : 'bad request');
+  }
+  return problemOf('internal', '');
+}

@@ -1,0 +1,158 @@
+// The paths of the API: each unpacks a request, calls the service, and packs its answer.
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { fromHex } from '../../core/bytes.ts';
+import { KithError } from '../../core/errors.ts';
+import { parseRegId } from '../../core/ids.ts';
+import type { SealedBox } from '../../core/sealed-request.ts';
+import type { NodeService, OperationAnswer, ServiceCall } from '../service.ts';
+import { ATTESTATIONS_PER_MINUTE, LOOK_UPS_PER_MINUTE, REGISTRATIONS_PER_MINUTE } from './limits.ts';
+import {
+  attestationAnswer,
+  healthAnswer,
+  idParams,
+  indexSetAnswer,
+  indexSetQuery,
+  membersAnswer,
+  nodeAnswer,
+  nonceQuery,
+  operationAnswer,
+  problemsOf,
+  readinessAnswer,
+  registrationAnswer,
+  sealedBody,
+} from './schemas.ts';
+
+const limited = (max: number) => ({ rateLimit: { max } });
+const answers = (description: string, schema: object) => ({ description, content: { 'application/json': { schema } } });
+
+export function addRoutes(app: FastifyInstance, service: NodeService): void {
+  addStateRoutes(app, service);
+  addOperationRoutes(app, service);
+  addLookUpRoutes(app, service);
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+}
+
+function addStateRoutes(app: FastifyInstance, service: NodeService): void {
+  app.get(
+    '/healthz',
+    { schema: { summary: 'Whether the process is alive', response: { 200: answers('alive', healthAnswer) } } },
+    async () => ({ status: 'alive' as const }),
+  );
+  app.get(
+    '/readyz',
+    {
+      schema: {
+        summary: 'Whether the node serves, and if not, why',
+        response: { 200: answers('ready', readinessAnswer), 503: answers('not ready', readinessAnswer) },
+      },
+    },
+    async (_request, reply) => {
+      const { ready, phase, reasons } = service.readiness();
+      return reply.code(ready ? 200 : 503).send({ phase, reasons });
+    },
+  );
+  app.get(
+    '/v1/node',
+    { schema: { summary: 'The node itself', response: { 200: answers('this node', nodeAnswer) } } },
+    async () => service.node(),
+  );
+  app.get(
+    '/v1/members',
+    { schema: { summary: 'Attested peers', response: { 200: answers('members', membersAnswer) } } },
+    async () => service.members(),
+  );
+  app.get<{ Querystring: { nonce: string } }>(
+    '/v1/attestation',
+    {
+      config: limited(ATTESTATIONS_PER_MINUTE),
+      schema: {
+        summary: 'A quote over the key to seal to, fresh for the nonce',
+        querystring: nonceQuery,
+        response: { 200: answers('evidence', attestationAnswer), ...problemsOf(400, 429, 503) },
+      },
+    },
+    async (request) => await service.attestation(fromHex(request.query.nonce), callOf(request)),
+  );
+}
+
+function addOperationRoutes(app: FastifyInstance, service: NodeService): void {
+  const response = {
+    201: answers('confirmed by a quorum', operationAnswer),
+    202: answers('durable here, confirmation pending', operationAnswer),
+    ...problemsOf(400, 404, 409, 413, 415, 422, 429, 503),
+  };
+  const config = limited(REGISTRATIONS_PER_MINUTE);
+  app.post<{ Body: SealedBox }>(
+    '/v1/registrations',
+    { config, schema: { summary: 'Register: a sealed, signed operation', body: sealedBody, response } },
+    async (request, reply) => sendOperation(reply, await service.register(request.body, callOf(request))),
+  );
+  for (const kind of ['renew', 'revoke'] as const) {
+    app.post<{ Body: SealedBox; Params: { id: string } }>(
+      `/v1/registrations/:id/${kind}`,
+      {
+        config,
+        schema: { summary: `${kind}: a sealed, signed operation`, params: idParams, body: sealedBody, response },
+      },
+      async (request, reply) =>
+        sendOperation(reply, await service[kind](parseRegId(request.params.id), request.body, callOf(request))),
+    );
+  }
+}
+
+function addLookUpRoutes(app: FastifyInstance, service: NodeService): void {
+  const config = limited(LOOK_UPS_PER_MINUTE);
+  app.get<{ Params: { id: string } }>(
+    '/v1/registrations/:id',
+    {
+      config,
+      schema: {
+        summary: 'The state of a registration',
+        params: idParams,
+        response: { 200: answers('state', registrationAnswer), ...problemsOf(400, 404, 429, 503) },
+      },
+    },
+    async (request) => found(service.registration(parseRegId(request.params.id))),
+  );
+  app.get<{ Params: { id: string }; Querystring: { since?: number; wait?: number } }>(
+    '/v1/index-sets/:id',
+    {
+      config,
+      schema: {
+        summary: 'The index set, encrypted to the data key of the registration and padded',
+        params: idParams,
+        querystring: indexSetQuery,
+        response: {
+          200: answers('one sealed blob', indexSetAnswer),
+          304: { description: 'no new synced height', type: 'null' },
+          ...problemsOf(400, 404, 429, 503),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { since = 0, wait = 0 } = request.query;
+      const options = { since, waitMs: wait * 1000 };
+      const { etag, ...answer } = found(
+        await service.indexSet(parseRegId(request.params.id), options, callOf(request)),
+      );
+      reply.header('etag', etag).header('cache-control', 'no-cache');
+      if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+      return reply.send(answer);
+    },
+  );
+}
+
+function found<T>(value: T | undefined): T {
+  if (value === undefined) throw new KithError('unknown-registration', 'This node knows no registration with this id.');
+  return value;
+}
+
+function sendOperation(reply: FastifyReply, answer: OperationAnswer): FastifyReply {
+  return reply.code(answer.status === 'confirmed' ? 201 : 202).send(answer);
+}
+
+/** Work ends when the client goes away. */
+function callOf(request: FastifyRequest): ServiceCall {
+  return { signal: request.signal };
+}

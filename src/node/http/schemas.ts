@@ -1,0 +1,97 @@
+// The shapes of the HTTP API: what is checked on the way in, written on the way out, and described in /openapi.json.
+
+import { closed, Type, text, uint } from '../../core/schema.ts';
+
+/** Bodies have at most 64 KiB; a sealed registration of 20 subkeys is below 2 KiB. */
+export const BODY_BYTES_MAX = 65_536;
+/** Long polls end after this; proxies commonly cut idle connections at 60 s. */
+export const WAIT_SECONDS_MAX = 55;
+
+const base64url = (max: number, min = 1) =>
+  Type.String({ minLength: min, maxLength: max, pattern: '^[A-Za-z0-9_-]*$', description: 'base64url, no padding' });
+const id = Type.String({ minLength: 43, maxLength: 43, pattern: '^[A-Za-z0-9_-]{43}$', description: '32 bytes' });
+const height = uint(Number.MAX_SAFE_INTEGER);
+const strings = Type.Array(Type.String());
+const phase = Type.Union(
+  ['starting', 'attesting', 'recovering', 'catching-up', 'ready', 'draining', 'fenced'].map((name) =>
+    Type.Literal(name),
+  ),
+);
+
+export const idParams = closed({ id });
+export const nonceQuery = closed({
+  nonce: Type.String({ pattern: '^[0-9a-fA-F]{64}$', minLength: 64, maxLength: 64, description: '32 bytes as hex' }),
+});
+export const indexSetQuery = closed({
+  since: Type.Optional(uint(Number.MAX_SAFE_INTEGER)),
+  wait: Type.Optional(uint(WAIT_SECONDS_MAX)),
+});
+export const sealedBody = closed({
+  suite: text(64, 1),
+  enc: base64url(43, 43),
+  ciphertext: base64url(BODY_BYTES_MAX),
+});
+
+export const healthAnswer = Type.Object({ status: Type.Literal('alive') });
+export const readinessAnswer = Type.Object({ phase, reasons: strings });
+export const nodeAnswer = Type.Object({
+  nodeId: Type.String(),
+  clusterId: Type.String(),
+  configVersion: uint(),
+  version: Type.String(),
+  phase,
+  simulated: Type.Boolean(),
+  heights: Type.Object({ chain: height, indexed: height, detected: height, anchored: height }),
+  members: uint(),
+  quorum: Type.Object({ needed: uint(), reachable: uint() }),
+  incarnation: uint(),
+});
+export const membersAnswer = Type.Array(
+  Type.Object({
+    nodeId: Type.String(),
+    operator: Type.String(),
+    tcbStatus: Type.String(),
+    phase,
+    lag: uint(),
+    lastSeenSeconds: Type.Number(),
+  }),
+);
+export const attestationAnswer = Type.Object({
+  quote: Type.String(),
+  collateral: Type.Optional(Type.String()),
+  nodeId: Type.String(),
+  hpke: Type.Array(Type.Object({ suite: Type.String(), publicKey: Type.String() })),
+  roster: Type.Array(Type.Object({ nodeId: Type.String(), platform: Type.String(), operator: Type.String() })),
+  configurationHash: Type.String(),
+  noncePath: Type.Object({ root: Type.String(), index: uint(), count: uint(), path: strings }),
+});
+export const operationAnswer = Type.Object({
+  id,
+  status: Type.Union([Type.Literal('confirmed'), Type.Literal('pending')]),
+  expiryHeight: height,
+  receipts: strings,
+  certificate: Type.Optional(Type.String()),
+  sealed: Type.Object({ nonce: Type.String(), ciphertext: Type.String() }),
+});
+export const registrationAnswer = Type.Object({
+  id,
+  status: Type.Union(['pending', 'confirmed', 'expired', 'revoked'].map((name) => Type.Literal(name))),
+  expiryHeight: height,
+  confirmations: uint(),
+});
+export const indexSetAnswer = Type.Object({ id, since: height, nonce: Type.String(), ciphertext: Type.String() });
+export const problemAnswer = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: uint(599, 400),
+  code: Type.String(),
+  detail: Type.String(),
+});
+
+export const problemsOf = (...statuses: readonly number[]) =>
+  Object.fromEntries(
+    statuses.map((status) => [
+      status,
+      { description: 'problem', content: { 'application/problem+json': { schema: problemAnswer } } },
+    ]),
+  );

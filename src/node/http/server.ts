@@ -1,0 +1,176 @@
+// The public HTTP listener: fastify around a NodeService. Requests are checked here, answered there.
+
+import { readFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import cors from '@fastify/cors';
+import rateLimit from '@fastify/rate-limit';
+import swagger from '@fastify/swagger';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { KithError } from '../../core/errors.ts';
+import { shape, type TSchema } from '../../core/schema.ts';
+import type { Log } from '../log.ts';
+import type { NodeService } from '../service.ts';
+import {
+  CONNECTIONS_MAX,
+  HEADERS_TIMEOUT_MS,
+  KEEP_ALIVE_TIMEOUT_MS,
+  RATE_CLIENTS_MAX,
+  REQUEST_TIMEOUT_MS,
+} from './limits.ts';
+import { problemOf, problemOfError } from './problems.ts';
+import { convertQuery } from './query.ts';
+import { addRoutes } from './routes.ts';
+import { BODY_BYTES_MAX } from './schemas.ts';
+
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Software version, for the description of the API. */
+  readonly version: string;
+  /** Whether every answer must say that the cluster is simulated. */
+  readonly simulated: boolean;
+  readonly rateLimit: boolean;
+  /** Proxies whose X-Forwarded-For is believed, as CIDR; undefined: none. */
+  readonly trustProxy?: string | undefined;
+  readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
+}
+
+export interface HttpServer {
+  readonly name: string;
+  start(): Promise<void>;
+  /** Ends what is in work and closes. */
+  stop(): Promise<void>;
+  /** Where it listens, once started. */
+  readonly address: AddressInfo | undefined;
+}
+
+/** The public API of a node. */
+export function createHttpServer(deps: { service: NodeService; log: Log }, options: HttpServerOptions): HttpServer {
+  let app: FastifyInstance | undefined;
+  let starting: Promise<void> | undefined;
+  return {
+    name: 'http',
+    start() {
+      starting ??= (async () => {
+        app = await buildApp(deps, options);
+        await app.listen({ host: options.host, port: options.port });
+      })();
+      return starting;
+    },
+    async stop() {
+      await starting?.catch(() => undefined);
+      await app?.close();
+    },
+    get address() {
+      return (app?.server.address() ?? undefined) as AddressInfo | undefined;
+    },
+  };
+}
+
+/** The fastify instance with all routes, not listening yet: for tests that inject requests. */
+export async function buildApp(
+  { service, log }: { service: NodeService; log: Log },
+  options: HttpServerOptions,
+): Promise<FastifyInstance> {
+  const https = options.tls && {
+    cert: await readTlsFile(options.tls.certFile),
+    key: await readTlsFile(options.tls.keyFile),
+  };
+  const app: FastifyInstance = fastify({
+    logger: false,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+    trustProxy: options.trustProxy ?? false,
+    return503OnClosing: true,
+    routerOptions: { maxParamLength: 64 },
+    // A proto or constructor key in a body is an error of the shape, not something to strip.
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    ...(https ? { https } : {}),
+  });
+  app.removeContentTypeParser('text/plain');
+  app.server.maxConnections = CONNECTIONS_MAX;
+  app.server.headersTimeout = HEADERS_TIMEOUT_MS;
+  app.setValidatorCompiler(({ schema, httpPart }) => validatorOf(schema as TSchema, httpPart ?? 'request'));
+  app.setErrorHandler((error, request, reply) => sendProblem(log, request, reply, error));
+  app.setNotFoundHandler((_request, reply) =>
+    answerProblem(reply, 'not-found', 'See /openapi.json for what there is.'),
+  );
+  if (options.simulated) {
+    app.addHook('onSend', async (_request, reply) => {
+      reply.header('x-kith-simulated', 'true');
+    });
+  }
+  await app.register(cors, {
+    origin: '*',
+    methods: ['GET', 'POST'],
+    credentials: false,
+    exposedHeaders: ['ETag', 'Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
+  });
+  await app.register(rateLimit, {
+    global: false,
+    enableDraftSpec: true,
+    cache: RATE_CLIENTS_MAX,
+    timeWindow: 60_000,
+    allowList: (request) => !options.rateLimit || (options.simulated && isLoopback(request.ip)),
+  });
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'kith',
+        version: options.version,
+        description: 'The API of a kith node.',
+        license: { name: 'Apache-2.0' },
+      },
+    },
+  });
+  await app.register(async (scope) => addRoutes(scope, service));
+  await app.ready();
+  return app;
+}
+
+async function readTlsFile(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new KithError('file', `cannot read the TLS file ${path}`, { cause });
+  }
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address);
+}
+
+/** Checks a part of a request by its schema, with errors that name the field. */
+function validatorOf(schema: TSchema, part: string) {
+  const form = shape(schema);
+  const where = part === 'querystring' ? 'query' : part;
+  return (data: unknown) => {
+    const value = part === 'querystring' ? convertQuery(schema, data) : data;
+    try {
+      return { value: form.parse(value, where) };
+    } catch (error) {
+      return { error: error as Error };
+    }
+  };
+}
+
+function answerProblem(reply: FastifyReply, code: string, detail: string): FastifyReply {
+  const { problem } = problemOf(code, detail);
+  return reply.code(problem.status).type('application/problem+json').send(problem);
+}
+
+function sendProblem(log: Log, request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply {
+  const { problem, retryAfter, fault } = problemOfError(error);
+  // The route's pattern, never the path: that holds an id.
+  const route = request.routeOptions.url ?? 'none';
+  if (fault) {
+    log.error('http-fault', { route, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  } else log.debug('http-refused', { route, code: problem.code });
+  if (retryAfter !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', String(retryAfter));
+  return reply.code(problem.status).type('application/problem+json').send(problem);
+}

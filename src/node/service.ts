@@ -1,0 +1,114 @@
+// What a node offers to clients, whatever carries the requests: the HTTP server calls this, the simulator calls it
+// directly. Expected refusals are KithErrors with codes of http/problems.ts.
+
+import type { RegId } from '../core/ids.ts';
+import type { SealedBox } from '../core/sealed-request.ts';
+
+export type Phase = 'starting' | 'attesting' | 'recovering' | 'catching-up' | 'ready' | 'draining' | 'fenced';
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly phase: Phase;
+  /** Why it is not ready, or what an operator should know; one line each. */
+  readonly reasons: readonly string[];
+}
+
+export interface NodeInfo {
+  readonly nodeId: string;
+  readonly clusterId: string;
+  readonly configVersion: number;
+  /** Of the software. */
+  readonly version: string;
+  readonly phase: Phase;
+  readonly simulated: boolean;
+  readonly heights: {
+    /** Newest height known of the chain; 0 before the first. */
+    readonly chain: number;
+    readonly indexed: number;
+    readonly detected: number;
+    readonly anchored: number;
+  };
+  readonly members: number;
+  readonly quorum: { readonly needed: number; readonly reachable: number };
+  readonly incarnation: number;
+}
+
+export interface MemberInfo {
+  readonly nodeId: string;
+  readonly operator: string;
+  readonly tcbStatus: string;
+  readonly phase: Phase;
+  /** Blocks behind the newest height known. */
+  readonly lag: number;
+  /** Seconds since it was last heard of. */
+  readonly lastSeenSeconds: number;
+}
+
+/** The evidence a client checks before it sends a secret; binary parts in base64url. */
+export interface AttestationDocument {
+  readonly quote: string;
+  readonly collateral?: string;
+  readonly nodeId: string;
+  readonly hpke: readonly { readonly suite: string; readonly publicKey: string }[];
+  /** Members of the roster; its hash stands in the report data. */
+  readonly roster: readonly { readonly nodeId: string; readonly platform: string; readonly operator: string }[];
+  readonly configurationHash: string;
+  /** Where the client's nonce is under the root in the report data. */
+  readonly noncePath: {
+    readonly root: string;
+    readonly index: number;
+    readonly count: number;
+    readonly path: readonly string[];
+  };
+}
+
+export type RegistrationState = 'pending' | 'confirmed' | 'expired' | 'revoked';
+
+/** The answer to a sealed request: what everybody may read, and the same sealed with a key of the request. */
+export interface OperationAnswer {
+  readonly id: string;
+  readonly status: 'confirmed' | 'pending';
+  readonly expiryHeight: number;
+  readonly receipts: readonly string[];
+  readonly certificate?: string;
+  /** Canonical CBOR of the answer, sealed to the requester alone: the part it should believe. */
+  readonly sealed: { readonly nonce: string; readonly ciphertext: string };
+}
+
+export interface RegistrationStatus {
+  readonly id: string;
+  readonly status: RegistrationState;
+  readonly expiryHeight: number;
+  readonly confirmations: number;
+}
+
+export interface IndexSetAnswer {
+  readonly id: string;
+  readonly since: number;
+  readonly nonce: string;
+  readonly ciphertext: string;
+  /** Depends on id, since and the synced height only. */
+  readonly etag: string;
+}
+
+export interface ServiceCall {
+  readonly signal: AbortSignal;
+}
+
+export interface NodeService {
+  readiness(): Readiness;
+  node(): NodeInfo;
+  members(): readonly MemberInfo[];
+  /** @param nonce 32 bytes. */
+  attestation(nonce: Uint8Array, call: ServiceCall): Promise<AttestationDocument>;
+  register(box: SealedBox, call: ServiceCall): Promise<OperationAnswer>;
+  renew(id: RegId, box: SealedBox, call: ServiceCall): Promise<OperationAnswer>;
+  revoke(id: RegId, box: SealedBox, call: ServiceCall): Promise<OperationAnswer>;
+  registration(id: RegId): RegistrationStatus | undefined;
+  /** @param options.waitMs how long to wait for a synced height above `since`; never for a match. */
+  indexSet(
+    id: RegId,
+    options: { readonly since: number; readonly waitMs: number },
+    call: ServiceCall,
+  ): Promise<IndexSetAnswer | undefined>;
+}
