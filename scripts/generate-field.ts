@@ -3,30 +3,24 @@
 // representation and proves the bounds that keep every 32-bit sum in range.
 
 import { PRODUCT_SCRATCH, SUM_SCRATCH } from '../src/fmd/kernel/layout.ts';
+import { type VectorConstant, vectorAddress } from '../src/fmd/kernel/vector-constants.ts';
 
 /** Words (a word: a pair of limbs in each lane) of an element, and of one half of it. */
 const WORDS = 10;
 const HALF = WORDS / 2;
 /** Coefficients of the product of two halves of ten limbs each. */
 const HALF_COEFFICIENTS = 4 * HALF - 1;
-/** A carry into bit 16 of a coefficient's high half rounds; 16 more of them centre the limbs (see `reduce`). */
-const ROUNDING = 0x8000 + 16 * 0x10000;
-/** 2^260 = 608 modulo p; a high half stands 2^16 higher, which is 8 limbs of 2^13, so 4864 for the next coefficient. */
-const FOLD = 608 + 4864 * 0x10000;
-/** What centring leaves in each limb: 16 * 4864 = 4096 + 9 * 2^13, so 4096 here and 9 carried in from below. */
-const CENTRE = 4096 + 9;
-
 const add = (a: string, b: string): string => `i32x4.add(${a}, ${b})`;
 const sub = (a: string, b: string): string => `i32x4.sub(${a}, ${b})`;
 const dot = (a: string, b: string): string => `i32x4.dot_i16x8_s(${a}, ${b})`;
 const carryOf = (a: string): string => `i32x4.shr_s(${a}, 13)`;
-const lowLimb = (a: string): string => `v128.and(${a}, i32x4.splat(0xffff))`;
-const highLimb = (a: string): string => `v128.andnot(${a}, i32x4.splat(0xffff))`;
+const constant = (name: VectorConstant): string => `v128.load(${vectorAddress(name)})`;
+const lowLimb = (a: string): string => `v128.and(${a}, ${constant('lowLimb')})`;
+const highLimb = (a: string): string => `v128.andnot(${a}, ${constant('lowLimb')})`;
 /** In every lane the low limb of the first operand and the high limb of the second. */
 const splice = (low: string, high: string): string => `v128.shuffle<i16>(${low}, ${high}, 0, 9, 2, 11, 4, 13, 6, 15)`;
-/** Exchanges the limbs of every lane. A constant index vector compiles to one instruction. */
-const swapLimbs = (a: string): string =>
-  `i8x16.swizzle(${a}, i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13))`;
+/** Exchanges the limbs of every lane. Two instructions, but a swizzle would want its indices in a register. */
+const swapLimbs = (a: string): string => `v128.shuffle<i16>(${a}, ${a}, 1, 0, 3, 2, 5, 4, 7, 6)`;
 
 type Emit = (line: string) => void;
 type Word = (index: number) => string;
@@ -122,14 +116,14 @@ interface Source {
 /**
  * Reduces 39 coefficients to 20 limbs. A coefficient c[k+20] = h * 2^16 + l, l and h signed, adds 608 l to c[k] and
  * 4864 h to c[k+1]: one dot product of (l of c[k+20], h of c[k+19]). Rounding adds 16 to every h and so
- * 77,824 = 4096 + 9 * 2^13 to every coefficient: limbs come out unsigned, and `CENTRE` taken off makes them signed.
+ * 77,824 = 4096 + 9 * 2^13 to every coefficient: limbs come out unsigned, and `centre` taken off makes them signed.
  * Two carry chains, from limb 0 and from limb 10, run side by side.
  */
 function reduce(emit: Emit, source: Source, write: (word: number, value: string) => void): void {
   const pack = (even: string, odd: string): string =>
     `i16x8.sub(v128.and(${splice(even, `i32x4.shl(${odd}, 16)`)}, mask), centre)`;
-  emit(`const rounding = i32x4.splat(${ROUNDING}); const fold = i32x4.splat(${FOLD});`);
-  emit(`const mask = i16x8.splat(0x1fff); const centre = i16x8.splat(${CENTRE});`);
+  emit(`const rounding = ${constant('rounding')}; const fold = ${constant('fold')};`);
+  emit(`const mask = ${constant('limbs')}; const centre = ${constant('centre')};`);
   const { c9, c19, c29 } = source.nines();
   emit(`const t19 = ${add(c19, 'rounding')}; const t29 = ${add(c29, 'rounding')};`);
   for (let k = 0; k < 9; k++) {
@@ -148,12 +142,13 @@ function reduce(emit: Emit, source: Source, write: (word: number, value: string)
   write(4, pack('l8', 'l9'));
   write(9, pack('l18', 'l19'));
   // The carry out of the top comes back 608-fold, less what centring put into it; then two limbs of each chain once more.
-  emit(`const wrapped = ${sub(dot(carryOf('l19'), 'i32x4.splat(608)'), `i32x4.splat(${9 * 608})`)};`);
+  emit(`const wrapped = ${sub(dot(carryOf('l19'), constant('wrap')), constant('wrapCentre'))};`);
+  emit(`const limb = ${constant('limb')};`);
   for (const [n, into] of [[0, 'wrapped'] as const, [10, carryOf('l9')] as const]) {
-    emit(`const m${n} = ${add(`v128.and(l${n}, i32x4.splat(0x1fff))`, into)};`);
-    emit(`const m${n + 1} = ${add(`v128.and(l${n + 1}, i32x4.splat(0x1fff))`, carryOf(`m${n}`))};`);
-    const limbs = splice(`v128.and(m${n}, i32x4.splat(0x1fff))`, `i32x4.shl(m${n + 1}, 16)`);
-    write(n / 2, `i16x8.sub(${limbs}, ${n === 0 ? `i32x4.splat(${(CENTRE << 16) + 4096})` : 'centre'})`);
+    emit(`const m${n} = ${add(`v128.and(l${n}, limb)`, into)};`);
+    emit(`const m${n + 1} = ${add(`v128.and(l${n + 1}, limb)`, carryOf(`m${n}`))};`);
+    const limbs = splice(`v128.and(m${n}, limb)`, `i32x4.shl(m${n + 1}, 16)`);
+    write(n / 2, `i16x8.sub(${limbs}, ${n === 0 ? constant('centreFirst') : 'centre'})`);
   }
 }
 

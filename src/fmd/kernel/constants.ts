@@ -1,6 +1,8 @@
-// What the wrapper writes into the kernel's memory once: field constants in the kernel's limbs, constants of SHA-256.
+// What the wrapper writes into the kernel's memory once: field constants in the kernel's limbs, constants of SHA-256,
+// vectors of the generated code.
 
 import { FIELD_BYTES, FIELD_CONSTANTS, SHA_CONSTANTS } from './layout.ts';
+import { writeVectorConstants } from './vector-constants.ts';
 
 /** p = 2^255 - 19. */
 export const FIELD_PRIME: bigint = 2n ** 255n - 19n;
@@ -90,6 +92,7 @@ function primeRoots(count: number, root: 2 | 3): number[] {
 }
 
 export function writeConstants(memory: DataView): void {
+  writeVectorConstants(memory);
   for (const [i, value] of FIELD_VALUES.entries()) {
     for (let lane = 0; lane < LANES; lane++) writeField(memory, FIELD_CONSTANTS + i * FIELD_BYTES, lane, value);
   }

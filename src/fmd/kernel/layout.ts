@@ -31,6 +31,8 @@ export const DEGREE_MAX = 31;
 /** Field constants in limbs, in the order of assembly/constants.ts. */
 export const FIELD_CONSTANTS = 0;
 export const SHA_CONSTANTS = 1280;
+/** Nine vectors (vector-constants.ts). */
+export const VECTOR_CONSTANTS = 1600;
 
 /** From here on memory is wiped with the keys. */
 export const WIPED = 2048;
