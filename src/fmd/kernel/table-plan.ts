@@ -15,7 +15,7 @@ export interface TablePlan {
  * points or scalars side by side. `add`: one addition with its look-up, by window width.
  */
 const COST = {
-  add: [500, 503, 514, 546, 589],
+  add: [500, 503, 514, 539, 585],
   double: 500,
   tableEntryQuad: 1120,
   tableInversion: 14_000,

@@ -23,8 +23,6 @@ import { addEntry, double, setEntry } from './point';
 /** Bytes at CHOSEN for one coordinate, and for all three. */
 const CHOSEN_FIELD: i32 = 640;
 const CHOSEN_BYTES: i32 = 1920;
-/** Planes a round of the loop takes. */
-const UNROLL: i32 = 2;
 
 /** Windows of a recoded scalar. */
 export function windowCount(windowBits: i32): i32 {
@@ -83,39 +81,60 @@ function storeWords(out: i32, b0: v128, b1: v128, b2: v128, b3: v128): void {
   v128.store(out + 3 * ENTRY_BYTES, w3);
 }
 
-/** Copies to CHOSEN the bytes that 16 digits choose from every plane of a window. */
+/**
+ * Copies to CHOSEN the bytes that 16 digits choose from every plane of a window. The functions around it take the
+ * indices of the chunks as parameters: a compiler that could see how they are made would make them again in the loop.
+ */
 // @ts-ignore: decorator
 @inline
-function choosePlanes(window: i32, chunks: i32, i0: v128): void {
-  const i1 = i8x16.sub(i0, i8x16.splat(16));
-  const i2 = i8x16.sub(i0, i8x16.splat(32));
-  const i3 = i8x16.sub(i0, i8x16.splat(48));
-  const i4 = i8x16.sub(i0, i8x16.splat(64));
-  const i5 = i8x16.sub(i0, i8x16.splat(80));
-  const i6 = i8x16.sub(i0, i8x16.splat(96));
-  const i7 = i8x16.sub(i0, i8x16.splat(112));
+function choosePlanes(
+  window: i32, chunks: i32, i0: v128, i1: v128, i2: v128, i3: v128, i4: v128, i5: v128, i6: v128, i7: v128,
+): void {
   const planeBytes = chunks << 4;
-  for (let out: i32 = CHOSEN; out < CHOSEN + CHOSEN_BYTES; out += 16 * UNROLL) {
+  for (let out: i32 = CHOSEN; out < CHOSEN + CHOSEN_BYTES; out += 32) {
     v128.store(out, choose(window, chunks, i0, i1, i2, i3, i4, i5, i6, i7));
     v128.store(out, choose(window + planeBytes, chunks, i0, i1, i2, i3, i4, i5, i6, i7), 16);
-    window += planeBytes * UNROLL;
+    window += planeBytes << 1;
   }
 }
 
-function choose16(window: i32, index: v128): void {
-  choosePlanes(window, 1, index);
+function choose16(window: i32, i0: v128): void {
+  choosePlanes(window, 1, i0, i0, i0, i0, i0, i0, i0, i0);
 }
 
-function choose32(window: i32, index: v128): void {
-  choosePlanes(window, 2, index);
+function choose32(window: i32, i0: v128, i1: v128): void {
+  choosePlanes(window, 2, i0, i1, i0, i0, i0, i0, i0, i0);
 }
 
-function choose64(window: i32, index: v128): void {
-  choosePlanes(window, 4, index);
+function choose64(window: i32, i0: v128, i1: v128, i2: v128, i3: v128): void {
+  choosePlanes(window, 4, i0, i1, i2, i3, i0, i0, i0, i0);
 }
 
-function choose128(window: i32, index: v128): void {
-  choosePlanes(window, 8, index);
+function choose128(
+  window: i32, i0: v128, i1: v128, i2: v128, i3: v128, i4: v128, i5: v128, i6: v128, i7: v128,
+): void {
+  choosePlanes(window, 8, i0, i1, i2, i3, i4, i5, i6, i7);
+}
+
+/** The index of chunk c: out of range, which gives 0, for the digits of other chunks. */
+// @ts-ignore: decorator
+@inline
+function chunk(index: v128, c: i8): v128 {
+  return i8x16.sub(index, i8x16.splat(<i8>16 * c));
+}
+
+/** Copies to CHOSEN what the digits choose from a window of this width. */
+function chooseAll(window: i32, windowBits: i32, i0: v128): void {
+  if (windowBits < 6) {
+    choose16(window, i0);
+    return;
+  }
+  const i1 = chunk(i0, 1);
+  if (windowBits == 6) choose32(window, i0, i1);
+  else if (windowBits == 7) choose64(window, i0, i1, chunk(i0, 2), chunk(i0, 3));
+  else {
+    choose128(window, i0, i1, chunk(i0, 2), chunk(i0, 3), chunk(i0, 4), chunk(i0, 5), chunk(i0, 6), chunk(i0, 7));
+  }
 }
 
 /** Makes entries for four quads of the bytes at CHOSEN, with the digits' signs. */
@@ -175,10 +194,7 @@ function step(block: i32, windowBits: i32, i: i32, window: i32, p: i32, quads: i
   const half = 1 << (windowBits - 1);
   const negative = i8x16.eq(v128.and(v, i8x16.splat(<i8>half)), i8x16.splat(0));
   const index = v128.and(v128.xor(v, negative), i8x16.splat(<i8>(half - 1)));
-  if (windowBits == 8) choose128(window, index);
-  else if (windowBits == 7) choose64(window, index);
-  else if (windowBits == 6) choose32(window, index);
-  else choose16(window, index);
+  chooseAll(window, windowBits, index);
   arrangeEntries(negative);
   arrangeProducts(negative);
   for (let quad = 0; quad < quads; quad++) {
