@@ -21,8 +21,9 @@ const WORDS: i32 = 10;
 
 /** r = a + b: loose for reduced operands. */
 export function add(r: i32, a: i32, b: i32): void {
-  for (let i = 0; i < FIELD_BYTES; i += 16) {
+  for (let i = 0; i < FIELD_BYTES; i += 32) {
     v128.store(r + i, i16x8.add(v128.load(a + i), v128.load(b + i)));
+    v128.store(r + i, i16x8.add(v128.load(a + i, 16), v128.load(b + i, 16)), 16);
   }
 }
 
@@ -68,21 +69,26 @@ export function copyFields(r: i32, a: i32, count: i32): void {
 
 /** r = a in the lanes of `mask`, b in the others. */
 export function select(r: i32, a: i32, b: i32, mask: v128): void {
-  for (let i = 0; i < FIELD_BYTES; i += 16) {
+  for (let i = 0; i < FIELD_BYTES; i += 32) {
     v128.store(r + i, v128.bitselect(v128.load(a + i), v128.load(b + i), mask));
+    v128.store(r + i, v128.bitselect(v128.load(a + i, 16), v128.load(b + i, 16), mask), 16);
   }
 }
 
 /** r = -a in the lanes of `mask`, a in the others. */
 export function negateWhere(r: i32, a: i32, mask: v128): void {
-  for (let i = 0; i < FIELD_BYTES; i += 16) {
+  for (let i = 0; i < FIELD_BYTES; i += 32) {
     v128.store(r + i, i16x8.sub(v128.xor(v128.load(a + i), mask), mask));
+    v128.store(r + i, i16x8.sub(v128.xor(v128.load(a + i, 16), mask), mask), 16);
   }
 }
 
 /** r = a in the lanes of `mask`, 0 in the others. */
 export function keepWhere(r: i32, a: i32, mask: v128): void {
-  for (let i = 0; i < FIELD_BYTES; i += 16) v128.store(r + i, v128.and(v128.load(a + i), mask));
+  for (let i = 0; i < FIELD_BYTES; i += 32) {
+    v128.store(r + i, v128.and(v128.load(a + i), mask));
+    v128.store(r + i, v128.and(v128.load(a + i, 16), mask), 16);
+  }
 }
 
 // @ts-ignore: decorator
