@@ -1,6 +1,7 @@
 // `npm run bench:fmd [-- --quick --json=FILE]`: the detection kernel against keys of every number and kind, beside the
 // textbook on @noble and, where cargo is there, polyfuzzy in native code. All of a line is measured in turns of one run;
-// figures are medians of nine turns, flag work included, one core each (two for the lines that say so).
+// figures are medians of nine turns, and ratios medians of the ratios within a turn, flag work included, one core each
+// (two where it says so).
 
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -108,8 +109,8 @@ async function measure(
     nsPerPair,
     pairsPerSecond: 1e9 / nsPerPair,
     twoWorkers: keys === 1000 ? await timeTwoWorkers(kind, n, keys) : undefined,
-    timesNoble: median(noble) / nsPerPair,
-    timesPolyfuzzy: peer ? median(native) / nsPerPair : undefined,
+    timesNoble: median(noble.map((time, turn) => time / own[turn]!)),
+    timesPolyfuzzy: peer ? median(native.map((time, turn) => time / own[turn]!)) : undefined,
   };
 }
 
