@@ -1,7 +1,9 @@
-// `npm run bench [-- NAME ...]`: every benchmark, or those named. Figures are medians; compare only figures of one run.
+// `npm run bench [-- NAME ... --quick --json=FILE]`: every benchmark, or those named. Figures are medians; compare only
+// figures of one run.
 
 import process from 'node:process';
 import { benchAttestation } from './attestation.ts';
+import { benchFmdKernel } from './fmd-kernel.ts';
 import { benchFmdReference } from './fmd-reference.ts';
 import { benchIndexer } from './indexer.ts';
 import { benchStore } from './store.ts';
@@ -9,9 +11,13 @@ import { benchStore } from './store.ts';
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   attestation: benchAttestation,
   'fmd-reference': benchFmdReference,
+  'fmd-kernel': () => benchFmdKernel({ quick: process.argv.includes('--quick'), json: option('json') }),
   indexer: benchIndexer,
   store: benchStore,
 };
+
+const option = (name: string): string | undefined =>
+  process.argv.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
 
 const asked = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const unknown = asked.filter((name) => !(name in BENCHMARKS));

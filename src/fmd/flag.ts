@@ -42,22 +42,24 @@ export function flagBit(flag: Flag, index: number): number {
   return (flag.bits[index >> 3]! >> (index & 7)) & 1;
 }
 
+/** Checks the number of bits and their padding. @throws `bad-encoding`, or `bad-parameter` for the number itself. */
+export function checkBits({ gamma, bits }: Flag): void {
+  checkGamma(gamma);
+  if (bits.length !== bitBytes(gamma)) {
+    throw fmdError('bad-encoding', `bits: ${gamma} bits take ${bitBytes(gamma)} bytes, got ${bits.length}`);
+  }
+  const used = gamma % 8;
+  if (used !== 0 && bits.at(-1)! >> used !== 0) {
+    throw fmdError('bad-encoding', `bits: the bits above bit ${gamma - 1} must be zero`);
+  }
+}
+
 /**
  * Checks all parts of a flag as the crate's decoder does and returns points and scalar.
  * @throws `bad-encoding` naming the part.
  */
 export function checkFlag(flag: Flag): FlagParts {
-  checkGamma(flag.gamma);
-  if (flag.bits.length !== bitBytes(flag.gamma)) {
-    throw fmdError(
-      'bad-encoding',
-      `bits: ${flag.gamma} bits take ${bitBytes(flag.gamma)} bytes, got ${flag.bits.length}`,
-    );
-  }
-  const used = flag.gamma % 8;
-  if (used !== 0 && flag.bits.at(-1)! >> used !== 0) {
-    throw fmdError('bad-encoding', `bits: the bits above bit ${flag.gamma - 1} must be zero`);
-  }
+  checkBits(flag);
   return {
     basepoint: decodePoint(flag.basepoint, 'basepoint_ch'),
     u: decodePoint(flag.u, 'u'),
