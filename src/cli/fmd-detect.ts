@@ -4,8 +4,8 @@ import type { Command } from 'commander';
 import { KithError } from '../core/errors.ts';
 import { systemClock } from '../core/system.ts';
 import {
+  createDefaultExecutor,
   createDetectionEngine,
-  createInlineExecutor,
   createRecordedChainReader,
   type DetectionEngine,
   GAMMA,
@@ -16,7 +16,7 @@ import {
   RECORDED_LINE_BYTES_MAX,
   type RecordedTransaction,
 } from '../fmd/index.ts';
-import { addCommand, type CommandContext, type Outcome } from './command.ts';
+import { addCommand, type CommandContext, integerOption, type Outcome } from './command.ts';
 import { fileSize, readLines, readTextFile } from './files.ts';
 import { createProgressBar } from './progress.ts';
 import { formatTable } from './table.ts';
@@ -40,20 +40,24 @@ export interface Detection {
   readonly stats: DetectionStats;
 }
 
-/** Transactions per job: enough to fill units, few enough for a lively progress bar. */
-const TRANSACTIONS_PER_JOB = 32;
-/** Jobs in flight: one in work, one ready. */
-const JOBS_IN_FLIGHT = 2;
+/** Transactions per job: enough to fill units on all workers, few enough for a lively progress bar. */
+const TRANSACTIONS_PER_JOB = 128;
+/** Jobs in flight: one in work, others ready. */
+const JOBS_IN_FLIGHT = 4;
 
 /** Detects a recorded chain for all receivers of a keys file, whose gamma must be that of the chain. */
 export async function detectRecordedChain(
   keys: KeysFile,
   chainPath: string,
   context: Pick<CommandContext, 'terminal'>,
+  options: { workers?: number | undefined } = {},
 ): Promise<Detection> {
   const bytes = await fileSize(chainPath, Number.POSITIVE_INFINITY);
   const progress = createProgressBar(context.terminal, 'detecting');
-  const engine = createDetectionEngine({ executor: createInlineExecutor({ clock: systemClock }) });
+  const say = (what: string) => context.terminal.stderr.write(`kith: ${what}\n`);
+  const onReplaced = (reason: string) => say(`a detection worker died (${reason}) and was replaced`);
+  const executor = createDefaultExecutor({ clock: systemClock, onFallback: say, onReplaced }, options);
+  const engine = createDetectionEngine({ executor });
   await engine.start();
   try {
     const slots = keys.receivers.map(({ key }) => engine.add(key));
@@ -179,16 +183,17 @@ async function readKeys(path: string): Promise<KeysFile> {
 }
 
 export function addFmdDetect(parent: Command): void {
-  addCommand<{ keys: string; chain: string }>(
+  addCommand<{ keys: string; chain: string; workers?: number }>(
     parent,
     'detect',
     'find the transactions of a recorded chain that may concern the receivers of a keys file',
     (command) =>
       command
         .requiredOption('--keys <file>', 'keys: {gamma, receivers:[{id, detection_key:{indices, subkeys}}]}')
-        .requiredOption('--chain <file>', 'chain: one transaction a line, {height, block_index, flags}'),
-    async ({ keys, chain }, context) => {
-      return outcome(await detectRecordedChain(await readKeys(keys), chain, context));
+        .requiredOption('--chain <file>', 'chain: one transaction a line, {height, block_index, flags}')
+        .option('--workers <n>', 'worker threads (default: one per core)', integerOption(1, 256)),
+    async ({ keys, chain, workers }, context) => {
+      return outcome(await detectRecordedChain(await readKeys(keys), chain, context, { workers }));
     },
   );
 }

@@ -33,11 +33,18 @@ export interface DetectionResult {
 
 export interface PlannedUnit {
   readonly unit: DetectionUnit;
+  readonly keys: number;
   readonly pairs: number;
   /** Position of the unit's first flag among the job's flags. */
   readonly firstFlag: number;
   /** Position of the unit's first key among the job's slots. */
   readonly firstSlot: number;
+}
+
+/** How large units should be; see DetectionExecutor. */
+export interface UnitSizes {
+  readonly pairsPerUnit: number;
+  readonly pairsPerFlag: number;
 }
 
 export interface JobPlan {
@@ -50,7 +57,7 @@ export interface JobPlan {
 }
 
 /** Lays out a job: its flags in one row, its keys by tile, its answer as a matrix of bits. */
-export function planJob(request: DetectionJob, selections: readonly TileSelection[], pairsPerUnit: number): JobPlan {
+export function planJob(request: DetectionJob, selections: readonly TileSelection[], sizes: UnitSizes): JobPlan {
   const flags: Uint8Array[] = [];
   const transactionOf: number[] = [];
   const { transactions } = request;
@@ -73,15 +80,15 @@ export function planJob(request: DetectionJob, selections: readonly TileSelectio
   const matrix = new Uint8Array(transactions.length * rowBytes);
 
   return {
-    units: planUnits(flags, selections, pairsPerUnit),
+    units: planUnits(flags, selections, sizes),
     totalPairs: flags.length * slots.length,
-    apply({ unit, firstFlag, firstSlot }, result) {
-      const unitRowBytes = Math.ceil(unit.selection.rows.length / 8);
+    apply({ firstFlag, firstSlot, keys }, result) {
+      const unitRowBytes = Math.ceil(keys / 8);
       for (let f = 0; f < result.undecodable.length; f++) {
         const index = transactionOf[firstFlag + f]!;
         if (result.undecodable[f]) undecodable.add(index);
         const from = result.matches.subarray(f * unitRowBytes, (f + 1) * unitRowBytes);
-        orBits(matrix.subarray(index * rowBytes, (index + 1) * rowBytes), firstSlot, from, unit.selection.rows.length);
+        orBits(matrix.subarray(index * rowBytes, (index + 1) * rowBytes), firstSlot, from, keys);
       }
     },
     result() {
@@ -100,30 +107,39 @@ export function planJob(request: DetectionJob, selections: readonly TileSelectio
 function* planUnits(
   flags: readonly Uint8Array[],
   selections: readonly TileSelection[],
-  pairsPerUnit: number,
+  { pairsPerUnit, pairsPerFlag }: UnitSizes,
 ): Generator<PlannedUnit> {
   let firstSlot = 0;
-  for (const selection of selections) {
-    for (let row = 0; row < selection.rows.length; row += pairsPerUnit) {
-      const end = Math.min(selection.rows.length, row + pairsPerUnit);
-      const part: TileSelection = {
-        tile: selection.tile,
-        rows: selection.rows.subarray(row, end),
-        slots: selection.slots.slice(row, end),
-      };
-      const flagsPerUnit = Math.max(1, Math.floor(pairsPerUnit / (end - row)));
-      for (let flag = 0; flag < flags.length; flag += flagsPerUnit) {
-        const batch = flags.slice(flag, flag + flagsPerUnit);
-        yield {
-          unit: { flags: concatBytes(...batch), selection: part },
-          pairs: batch.length * (end - row),
-          firstFlag: flag,
-          firstSlot: firstSlot + row,
-        };
+  for (const span of spans(selections, pairsPerUnit)) {
+    const keys = span.reduce((sum, { rows }) => sum + rows.length, 0);
+    const flagsPerUnit = Math.max(1, Math.floor(pairsPerUnit / (keys + pairsPerFlag)));
+    for (let flag = 0; flag < flags.length; flag += flagsPerUnit) {
+      const batch = flags.slice(flag, flag + flagsPerUnit);
+      const unit = { flags: concatBytes(...batch), selections: span };
+      yield { unit, keys, pairs: batch.length * keys, firstFlag: flag, firstSlot };
+    }
+    firstSlot += keys;
+  }
+}
+
+/** The selections in groups of at most `keysMax` keys, in order. */
+function* spans(selections: readonly TileSelection[], keysMax: number): Generator<readonly TileSelection[]> {
+  let span: TileSelection[] = [];
+  let room = keysMax;
+  for (const { tile, rows, slots } of selections) {
+    for (let row = 0; row < rows.length; ) {
+      const end = Math.min(rows.length, row + room);
+      span.push({ tile, rows: rows.subarray(row, end), slots: slots.slice(row, end) });
+      room -= end - row;
+      row = end;
+      if (room === 0) {
+        yield span;
+        span = [];
+        room = keysMax;
       }
     }
-    firstSlot += selection.rows.length;
   }
+  if (span.length > 0) yield span;
 }
 
 /** ORs `count` bits of `from` into `into` at bit `offset`, the same steps whatever the bits are. */

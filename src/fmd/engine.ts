@@ -120,11 +120,14 @@ export function createDetectionEngine(deps: { executor: DetectionExecutor }): De
     }
   }
 
-  function withoutRemoved({ flags, selection }: DetectionUnit): DetectionUnit {
-    if (selection.slots.every(table.has)) return { flags, selection };
+  function withoutRemoved({ flags, selections }: DetectionUnit): DetectionUnit {
     return {
       flags,
-      selection: { ...selection, slots: selection.slots.map((slot) => (table.has(slot) ? slot : NO_KEY)) },
+      selections: selections.map((selection) =>
+        selection.slots.every(table.has)
+          ? selection
+          : { ...selection, slots: selection.slots.map((slot) => (table.has(slot) ? slot : NO_KEY)) },
+      ),
     };
   }
 
@@ -170,7 +173,7 @@ export function createDetectionEngine(deps: { executor: DetectionExecutor }): De
       const selections = table.select(request.slots);
       return await new Promise<DetectionResult>((resolve, reject) => {
         const job: Job = {
-          ...planJob(request, selections, executor.pairsPerUnit),
+          ...planJob(request, selections, executor),
           lane: request.lane,
           donePairs: 0,
           inFlight: 0,

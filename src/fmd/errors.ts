@@ -11,6 +11,8 @@ export type FmdErrorCode =
   | 'bad-parameter'
   /** More detection jobs are waiting than the engine takes. */
   | 'engine-busy'
+  /** A detection worker could not be started, or a unit of work failed in it. */
+  | 'worker-failed'
   /** The engine was stopped. */
   | 'engine-stopped';
 

@@ -1,6 +1,7 @@
 // Fuzzy Message Detection: keys, flags, detection. The door of this module.
 
 export { createFlag } from './create-flag.ts';
+export { createDefaultExecutor, type ExecutorEvents } from './default-executor.ts';
 export type { DetectionJob, DetectionResult, FlaggedTransaction, Lane } from './detection-job.ts';
 export { createDetectionEngine, type DetectionEngine, type EngineStats } from './engine.ts';
 export type { FmdErrorCode } from './errors.ts';

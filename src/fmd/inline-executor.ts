@@ -7,27 +7,25 @@ import { detect, multiplicationsFor, type PreparedKey, prepareFlag, prepareKey }
 import type { DetectionExecutor, DetectionUnit, UnitResult } from './executor.ts';
 import { FLAG_BORSH_BYTES, readFlagBorsh } from './flag.ts';
 import { SCALAR_BYTES } from './group.ts';
-import { type KeyPacking, type KeySlot, NO_KEY } from './key-table.ts';
+import { type KeyPacking, type KeySlot, NO_KEY, type TileSelection } from './key-table.ts';
 import type { DetectionKey } from './keys.ts';
-import { GAMMA, INLINE_CHUNK_PAIRS } from './limits.ts';
+import { INLINE_CHUNK_PAIRS } from './limits.ts';
 
-/** One byte index and 32 bytes scalar per subkey, after one byte with their number. */
+/** One byte index and 32 bytes scalar per subkey; keys with the same number of subkeys are one class. */
 const SUBKEY_BYTES = 1 + SCALAR_BYTES;
 
-/** One class for all keys, wasteful as it is, so that the work per flag is shared by keys of every n. */
 const packing: KeyPacking = {
-  classify: () => ({ name: 'any', rowBytes: 1 + GAMMA * SUBKEY_BYTES }),
+  classify: (key) => ({ name: `n${key.indices.length}`, rowBytes: key.indices.length * SUBKEY_BYTES }),
   pack(key, row) {
-    row[0] = key.indices.length;
     key.indices.forEach((index, i) => {
-      row[1 + i * SUBKEY_BYTES] = index;
-      row.set(key.subkeys[i]!, 2 + i * SUBKEY_BYTES);
+      row[i * SUBKEY_BYTES] = index;
+      row.set(key.subkeys[i]!, i * SUBKEY_BYTES + 1);
     });
   },
 };
 
 function unpack(row: Uint8Array): DetectionKey {
-  const positions = Array.from({ length: row[0]! }, (_, i) => 1 + i * SUBKEY_BYTES);
+  const positions = Array.from({ length: row.length / SUBKEY_BYTES }, (_, i) => i * SUBKEY_BYTES);
   return {
     indices: positions.map((at) => row[at]!),
     subkeys: positions.map((at) => row.slice(at + 1, at + SUBKEY_BYTES)),
@@ -38,7 +36,7 @@ function unpack(row: Uint8Array): DetectionKey {
 export function createInlineExecutor(deps: { clock: Clock }): DetectionExecutor {
   const prepared = new Map<KeySlot, PreparedKey>();
 
-  function preparedKeys({ tile, rows, slots }: DetectionUnit['selection']): (PreparedKey | undefined)[] {
+  function preparedKeys({ tile, rows, slots }: TileSelection): (PreparedKey | undefined)[] {
     return slots.map((slot, k) => {
       if (slot === NO_KEY) return undefined;
       let key = prepared.get(slot);
@@ -82,10 +80,11 @@ export function createInlineExecutor(deps: { clock: Clock }): DetectionExecutor 
     packing,
     parallelism: 1,
     pairsPerUnit: INLINE_CHUNK_PAIRS,
+    pairsPerFlag: 1,
     start: async () => undefined,
     run(unit) {
       // Now, while every slot is known to be live; the key may be removed before its turn comes.
-      const keys = preparedKeys(unit.selection);
+      const keys = unit.selections.flatMap(preparedKeys);
       return new Promise((resolve, reject) => {
         deps.clock.schedule(0, () => {
           try {
