@@ -3,6 +3,7 @@
 
 import process from 'node:process';
 import { benchAttestation } from './attestation.ts';
+import { benchFmdEngine } from './fmd-engine.ts';
 import { benchFmdKernel } from './fmd-kernel.ts';
 import { benchFmdReference } from './fmd-reference.ts';
 import { benchIndexer } from './indexer.ts';
@@ -12,6 +13,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   attestation: benchAttestation,
   'fmd-reference': benchFmdReference,
   'fmd-kernel': () => benchFmdKernel({ quick: process.argv.includes('--quick'), json: option('json') }),
+  'fmd-engine': () => benchFmdEngine({ quick: process.argv.includes('--quick') }),
   indexer: benchIndexer,
   store: benchStore,
 };
