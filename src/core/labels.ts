@@ -51,3 +51,5 @@ export const LABEL_CONFIGURATION_SUCCESSOR = 'kith/cluster-configuration-success
 export const LABEL_SEALED_REQUEST = 'kith/sealed-request/v1';
 /** HPKE export: the key of the answer to a sealed request. */
 export const LABEL_SEALED_ANSWER = 'kith/sealed-answer/v1';
+/** Hash of the members of a cluster. */
+export const LABEL_ROSTER = 'kith/roster/v1';
