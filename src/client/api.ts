@@ -15,15 +15,6 @@ const REQUEST_TIMEOUT_MS = 30_000;
 
 const base64url = text(ANSWER_BYTES_MAX);
 
-export const nodeShape = shape(
-  Type.Object({
-    nodeId: text(64),
-    clusterId: text(64),
-    phase: text(32),
-    simulated: Type.Boolean(),
-    heights: Type.Object({ chain: uint(), indexed: uint(), detected: uint(), anchored: uint() }),
-  }),
-);
 export const attestationShape = shape(
   Type.Object({
     quote: base64url,
@@ -41,17 +32,6 @@ export const operationShape = shape(
     status: Type.Union([Type.Literal('confirmed'), Type.Literal('pending')]),
     sealed: Type.Object({ nonce: text(32, 32), ciphertext: text(65_536) }),
   }),
-);
-export const registrationShape = shape(
-  Type.Object({
-    id: text(43, 43),
-    status: Type.Union(['pending', 'confirmed', 'expired', 'revoked'].map((name) => Type.Literal(name))),
-    expiryHeight: uint(),
-    confirmations: uint(),
-  }),
-);
-export const indexSetShape = shape(
-  Type.Object({ id: text(43, 43), since: uint(), nonce: text(32, 32), ciphertext: base64url }),
 );
 
 const problemShape = shape(Type.Object({ code: text(64), detail: text(4_096) }));
