@@ -109,7 +109,14 @@ describe('collateral over HTTP', () => {
     await new Promise<void>((resolve) => pccs.server.listen(0, '127.0.0.1', resolve));
     source = createHttpCollateral({ baseUrl: `http://127.0.0.1:${(pccs.server.address() as AddressInfo).port}/` });
   });
-  afterEach(() => new Promise((resolve) => pccs.server.close(resolve)));
+  afterEach(
+    () =>
+      new Promise((resolve) => {
+        pccs.server.close(resolve);
+        // The client keeps its connection for the next request, which never comes.
+        pccs.server.closeAllConnections();
+      }),
+  );
 
   it('comes as it was signed, to the byte', async () => {
     expect(await source.fetch(request, { signal: never })).toEqual(served);
