@@ -58,7 +58,6 @@ export async function detectRecordedChain(
   const onReplaced = (reason: string) => say(`a detection worker died (${reason}) and was replaced`);
   const executor = createDefaultExecutor({ clock: systemClock, onFallback: say, onReplaced }, options);
   const engine = createDetectionEngine({ executor });
-  await engine.start();
   try {
     const slots = keys.receivers.map(({ key }) => engine.add(key));
     const collected = createCollector(slots);
@@ -126,7 +125,11 @@ async function runJobs(
   let begun: number | undefined;
   const inFlight: Promise<void>[] = [];
   const submit = async (batch: RecordedTransaction[], endOffset: number): Promise<void> => {
-    begun ??= performance.now();
+    if (begun === undefined) {
+      // Not before there is work: a file that is refused at once needs no workers.
+      await engine.start();
+      begun = performance.now();
+    }
     const job = engine.detect({ lane: 'head', transactions: batch }, { signal }).then((result) => {
       onBatch(batch, result, endOffset);
     });
