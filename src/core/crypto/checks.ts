@@ -31,12 +31,12 @@ const SMALL_ORDER_Y = [
 ].map(hex);
 
 /**
- * Whether an Ed25519 public key is worth looking at: y below p and not a point of small order. (The two encodings
- * with x = 0 and the sign bit set, which are not canonical either, are of small order.)
+ * Whether an Ed25519 public key, or the R of a signature, is worth looking at: y below p and not a point of small order.
+ * (The two encodings with x = 0 and the sign bit set, which are not canonical either, are of small order.)
  */
-export function plausibleEd25519Key(publicKey: Uint8Array): boolean {
-  if (publicKey.length !== 32) return false;
-  const y = publicKey.slice();
+export function plausibleEd25519Point(point: Uint8Array): boolean {
+  if (point.length !== 32) return false;
+  const y = point.slice();
   y[31] = y[31]! & 0x7f;
   if (SMALL_ORDER_Y.some((small) => small.every((byte, i) => byte === y[i]))) return false;
   for (let i = 31; i >= 0; i--) {

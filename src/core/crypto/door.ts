@@ -36,7 +36,7 @@ export interface CryptoDoor {
   ed25519PublicKey(secret: Uint8Array): Uint8Array;
   ed25519Sign(secret: Uint8Array, message: Uint8Array): Uint8Array;
   /**
-   * RFC 8032, section 5.1.7, without cofactor; canonical encodings only; keys of small order are refused.
+   * RFC 8032, section 5.1.7, without cofactor; canonical encodings only; a key or an R of small order is refused.
    * So every verifier gives the same answer to every signature.
    */
   ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;

@@ -9,7 +9,7 @@ import { sha256 as nobleSha256, sha384 as nobleSha384, sha512 as nobleSha512 } f
 import { shake256 as nobleShake256 } from '@noble/hashes/sha3.js';
 import { concatBytes, equalBytes, leToBigint } from '../bytes.ts';
 import { KithError } from '../errors.ts';
-import { expectHkdfKey, expectLength, plausibleEd25519Key } from './checks.ts';
+import { expectHkdfKey, expectLength, plausibleEd25519Point } from './checks.ts';
 import type { P256PublicKey } from './door.ts';
 
 const TAG_BYTES = 16;
@@ -97,7 +97,9 @@ export function ed25519Sign(secret: Uint8Array, message: Uint8Array): Uint8Array
 
 /** Noble's own verification multiplies by the cofactor, OpenSSL's does not; this one does as OpenSSL. */
 export function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  if (signature.length !== 64 || !plausibleEd25519Key(publicKey)) return false;
+  if (signature.length !== 64 || !plausibleEd25519Point(publicKey)) return false;
+  // Versions of OpenSSL differ about an R of small order, which no honest signer makes.
+  if (!plausibleEd25519Point(signature.subarray(0, 32))) return false;
   const { Point } = ed25519;
   const order = Point.Fn.ORDER;
   const r = signature.subarray(0, 32);

@@ -15,7 +15,7 @@ import {
 import { hchacha } from '@noble/ciphers/chacha.js';
 import { concatBytes, toBase64Url } from '../bytes.ts';
 import { KithError } from '../errors.ts';
-import { expectHkdfKey, expectLength, plausibleEd25519Key } from './checks.ts';
+import { expectHkdfKey, expectLength, plausibleEd25519Point } from './checks.ts';
 import type { P256PublicKey } from './door.ts';
 
 const TAG_BYTES = 16;
@@ -168,7 +168,9 @@ export const ed25519Sign = (secret: Uint8Array, message: Uint8Array): Uint8Array
   copy(sign(null, message, privateKey('Ed25519', secret)));
 
 export function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  if (signature.length !== 64 || !plausibleEd25519Key(publicKey)) return false;
+  if (signature.length !== 64 || !plausibleEd25519Point(publicKey)) return false;
+  // Versions of OpenSSL differ about an R of small order, which no honest signer makes.
+  if (!plausibleEd25519Point(signature.subarray(0, 32))) return false;
   return verify(null, message, okpPublicKey('Ed25519', publicKey), signature);
 }
 

@@ -415,7 +415,7 @@ describe('Ed25519 at its edges', () => {
     }
   });
 
-  it('refuses R in another spelling', () => {
+  it('refuses an R of small order, in any spelling: versions of OpenSSL differ about it', () => {
     // s = k * a makes R the neutral point: y = 1, which also reads as p + 1 and with the sign bit.
     const a = leToBigint(ascending(31, 3));
     const publicKey = Point.BASE.multiply(a).toBytes();
@@ -424,7 +424,7 @@ describe('Ed25519 at its edges', () => {
       const k = challenge(r, publicKey, message);
       return verify(publicKey, message, concatBytes(r, bigintToLe((k * a) % order, 32)));
     });
-    expect(outcomes).toEqual([true, false, false, false]);
+    expect(outcomes).toEqual([false, false, false, false]);
   });
 
   it('refuses any flipped bit', () => {
