@@ -13,7 +13,7 @@ import { HEIGHT_MAX } from '../../core/registration/limits.ts';
 import { bytesUpTo, closed, list, shape, Type, uint } from '../../core/schema.ts';
 import { decodeEntries, type Entry } from './entries.ts';
 import { COVERED_RANGES_MAX, INDEX_SET_BYTES_MAX, INDEX_SET_BYTES_MIN } from './limits.ts';
-import { areNormal, type Ranges } from './ranges.ts';
+import { areNormal, contiguousEnd, type Ranges } from './ranges.ts';
 
 export type IndexSetErrorCode = 'index-set-open' | 'index-set-content';
 
@@ -30,9 +30,13 @@ export interface LookUp {
 
 /** The content of an answer, entries still encoded (base: `since`). */
 export interface IndexSetContent {
-  /** Heights scanned for this user, above `since` and from the birthday on. */
+  /** The registration's birthday, as this node has it. */
+  readonly birthday: number;
+  /** The first height of the chain this node has indexed at all. Of what lies below it, it knows nothing. */
+  readonly first: number;
+  /** Heights scanned for this user, from `answerStart` on. */
   readonly covered: Ranges;
-  /** End of the unbroken covered range from max(birthday, since + 1); one less than that if it has not begun. */
+  /** End of the unbroken covered range from `answerStart`; one less than that if it has not begun. */
   readonly syncedTo: number;
   readonly entries: Uint8Array;
 }
@@ -42,10 +46,8 @@ export interface SealedIndexSet {
   readonly ciphertext: Uint8Array;
 }
 
-export interface OpenedIndexSet {
+export interface OpenedIndexSet extends Omit<IndexSetContent, 'entries'> {
   readonly since: number;
-  readonly covered: Ranges;
-  readonly syncedTo: number;
   /** Sorted, each once. */
   readonly entries: readonly Entry[];
 }
@@ -53,11 +55,17 @@ export interface OpenedIndexSet {
 const height = uint(HEIGHT_MAX);
 const contentShape = shape(
   closed({
+    birthday: height,
+    first: height,
     covered: list(Type.Tuple([height, height]), COVERED_RANGES_MAX),
     syncedTo: height,
     entries: bytesUpTo(INDEX_SET_BYTES_MAX),
   }),
 );
+
+/** The lowest height an answer can say anything about. */
+export const answerStart = (of: { birthday: number; first: number; since: number }): number =>
+  Math.max(of.birthday, of.since + 1, of.first);
 
 /** HKDF-SHA256(salt empty, data key, "kith/index-set/v1"), 32 bytes: all a node keeps of the data key. */
 export const indexSetKey = (dataKey: Uint8Array): Uint8Array =>
@@ -74,9 +82,9 @@ export function sealIndexSet(
   deps: { random: Random },
   key: Uint8Array,
   lookUp: LookUp,
-  { covered, syncedTo, entries }: IndexSetContent,
+  { birthday, first, covered, syncedTo, entries }: IndexSetContent,
 ): SealedIndexSet {
-  const plaintext = encodeCbor({ covered, syncedTo, entries });
+  const plaintext = encodeCbor({ birthday, first, covered, syncedTo, entries });
   const nonce = deps.random.bytes(NONCE_BYTES);
   const padded = pad(plaintext, paddedIndexSetBytes(plaintext.length));
   return { nonce, ciphertext: xchacha20Poly1305Seal(key, nonce, padded, associatedData(lookUp)) };
@@ -100,20 +108,23 @@ export function openIndexSet(key: Uint8Array, lookUp: LookUp, sealed: SealedInde
     throw new KithError<IndexSetErrorCode>('index-set-content', 'padded to another size than its content asks for');
   }
   const limits = { bytesMax: INDEX_SET_BYTES_MAX, where: 'index set' };
-  const { covered, syncedTo, entries } = decodeCbor(plaintext, contentShape, limits);
-  checkCovered(lookUp.since, covered, syncedTo);
-  return { since: lookUp.since, covered, syncedTo, entries: decodeEntries(entries, lookUp.since) };
+  const content = decodeCbor(plaintext, contentShape, limits);
+  const opened = { ...content, since: lookUp.since, entries: decodeEntries(content.entries, lookUp.since) };
+  checkContent(opened);
+  return opened;
 }
 
-function checkCovered(since: number, covered: Ranges, syncedTo: number): void {
+function checkContent(answer: OpenedIndexSet): void {
   const fail = (why: string): never => {
     throw new KithError<IndexSetErrorCode>('index-set-content', why);
   };
+  const { covered, syncedTo, entries } = answer;
+  const start = answerStart(answer);
+  const lowest = 'max(birthday, since + 1, first)';
   if (!areNormal(covered)) fail('covered must be ascending, disjoint and not adjacent');
-  if (covered.length > 0 && covered[0]![0] <= since) fail('covered must be above since');
-  if (syncedTo < since) fail('syncedTo must be at least since');
-  const first = covered[0];
-  if (first && syncedTo !== first[1] && syncedTo >= first[0]) fail('syncedTo must be the end of what is covered');
+  if (covered.length > 0 && covered[0]![0] < start) fail(`covered must begin at ${lowest} or above`);
+  if (syncedTo !== contiguousEnd(covered, start)) fail(`syncedTo must be the end of what is covered from ${lowest}`);
+  if (entries.length > 0 && entries[0]![0] < start) fail(`entries must begin at ${lowest} or above`);
 }
 
 /** The entity tag of an answer, quotes included. Depends on nothing else, above all on no match. */

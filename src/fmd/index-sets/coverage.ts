@@ -4,7 +4,7 @@
 import { KithError } from '../../core/errors.ts';
 import { gapsIn, normaliseRanges, type Ranges, rangesInclude, unionRanges } from './ranges.ts';
 
-/** Heights below a member's birthday count as covered: nothing is wanted there. So finished members are all alike. */
+/** Heights below a member's start count as covered: nothing is wanted there. So finished members are all alike. */
 interface Group {
   ranges: Ranges;
   members: number;
@@ -18,11 +18,12 @@ interface Group {
 export interface Coverage {
   /** Number of distinct coverages. */
   readonly groups: number;
-  add(serial: number, birthday: number): void;
+  /** @param start the first height there is something to scan: the birthday, or where the chain begins here. */
+  add(serial: number, start: number): void;
   remove(serial: number): void;
   /** Heights `from` to `to` were scanned for these registrations. */
   cover(serials: Ranges, from: number, to: number): void;
-  /** Covered heights, those below the birthday included. */
+  /** Covered heights, those below the start included. */
   ranges(serial: number): Ranges;
   /** Each distinct coverage with the number of registrations that have it. */
   distinct(): { readonly ranges: Ranges; readonly members: number }[];
@@ -114,9 +115,9 @@ export function createCoverage(): Coverage {
     get groups() {
       return byRanges.size;
     },
-    add(serial, birthday) {
+    add(serial, start) {
       if (groupOf.has(serial)) throw new KithError('bad-parameter', `the serial number ${serial} is taken`);
-      join(serial, groupFor(normaliseRanges([[0, birthday - 1]])));
+      join(serial, groupFor(normaliseRanges([[0, start - 1]])));
     },
     remove(serial) {
       leave(resolve(serial));

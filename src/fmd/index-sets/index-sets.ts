@@ -3,7 +3,14 @@
 
 import { KithError } from '../../core/errors.ts';
 import type { Random } from '../../core/ports.ts';
-import { type IndexSetContent, indexSetKey, type LookUp, type SealedIndexSet, sealIndexSet } from './blob.ts';
+import {
+  answerStart,
+  type IndexSetContent,
+  indexSetKey,
+  type LookUp,
+  type SealedIndexSet,
+  sealIndexSet,
+} from './blob.ts';
 import { createCoverage } from './coverage.ts';
 import { EntryList, encodeAbove } from './entries.ts';
 import { ENTRIES_PER_ANSWER_MAX } from './limits.ts';
@@ -29,6 +36,12 @@ export interface IndexSets {
   /** Of one flag, over all keys: the sum of 2^-n. */
   readonly expectedPerFlag: number;
   /**
+   * The first height of the chain that is indexed here; 0 until said. Once, before the first look-up and the first
+   * backfill; registrations may be there already. What lies below counts as nothing to scan.
+   * @throws KithError `bad-parameter` if another height was said before.
+   */
+  begin(first: number): void;
+  /**
    * Adds a registration; only the key derived from its data key is kept. Serial numbers ascend and are never used
    * twice: after a start all registrations are added in order, and then the records applied.
    */
@@ -40,7 +53,10 @@ export interface IndexSets {
   record(batch: Omit<ScannedBatch, 'isOther'>): { readonly record: MatchRecord; readonly bytes: Uint8Array };
   /** Takes in a record that was written. Idempotent; in any order. */
   apply(record: MatchRecord): void;
-  /** End of the unbroken covered range from max(birthday, since + 1); undefined if there is no such registration. */
+  /**
+   * End of the unbroken covered range from max(birthday, since + 1, first height); undefined if there is no such
+   * registration.
+   */
   syncedTo(serial: number, since: number): number | undefined;
   /** The answer to a look-up in the clear. */
   content(serial: number, since: number): IndexSetContent | undefined;
@@ -59,6 +75,15 @@ export function createIndexSets(): IndexSets {
   const coverage = createCoverage();
   const everybody = new EntryList();
   let nextSerial = 0;
+  let first: number | undefined;
+
+  function begin(height: number): void {
+    if (!Number.isSafeInteger(height) || height < 0 || (first !== undefined && first !== height)) {
+      throw new KithError('bad-parameter', `the first height indexed is a whole number and does not change: ${height}`);
+    }
+    first = height;
+    if (height > 0) coverage.cover([[0, Number.MAX_SAFE_INTEGER]], 0, height - 1);
+  }
 
   function add(serial: number, { dataKey, birthday, n }: { dataKey: Uint8Array; birthday: number; n: number }): void {
     if (!Number.isSafeInteger(serial) || serial < 0) {
@@ -67,14 +92,14 @@ export function createIndexSets(): IndexSets {
     // Records bridge numbers that nobody has yet, so a number must not turn up late.
     if (serial < nextSerial)
       throw new KithError('bad-parameter', `serial numbers ascend: expected ${nextSerial} or above`);
-    coverage.add(serial, birthday);
+    coverage.add(serial, Math.max(birthday, first ?? 0));
     const key = indexSetKey(dataKey);
     users.add(serial, { key, birthday, n });
     key.fill(0);
     nextSerial = Math.max(nextSerial, serial + 1);
   }
 
-  const startOf = (birthday: number, since: number): number => Math.max(birthday, since + 1);
+  const startOf = (birthday: number, since: number): number => answerStart({ birthday, since, first: first ?? 0 });
 
   function content(serial: number, since: number): IndexSetContent | undefined {
     const birthday = users.birthday(serial);
@@ -90,7 +115,8 @@ export function createIndexSets(): IndexSets {
       found = encodeAbove(lists, { above: start - 1, upTo, base: since }, ENTRIES_PER_ANSWER_MAX);
     }
     const covered = clipRanges(coverage.ranges(serial), start, upTo);
-    return { covered, syncedTo: contiguousEnd(covered, start), entries: found.bytes };
+    const syncedTo = contiguousEnd(covered, start);
+    return { birthday, first: first ?? 0, covered, syncedTo, entries: found.bytes };
   }
 
   return {
@@ -106,6 +132,7 @@ export function createIndexSets(): IndexSets {
     get expectedPerFlag() {
       return users.expectedPerFlag;
     },
+    begin,
     add,
     remove(serial) {
       if (!users.remove(serial)) return false;

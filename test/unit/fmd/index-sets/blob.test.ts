@@ -28,6 +28,8 @@ const lookUp: LookUp = {
 };
 const entriesUpTo = (count: number): Entry[] => Array.from({ length: count }, (_, i) => [100 + i, i % 7]);
 const content = (count: number): IndexSetContent => ({
+  birthday: 7,
+  first: 3,
   covered: [[100, 100_000]],
   syncedTo: 100_000,
   entries: encodeEntries(entriesUpTo(count), 99),
@@ -46,6 +48,8 @@ describe('look-up blobs', () => {
     const sealed = seal(content(40));
     expect(openIndexSet(key, lookUp, sealed)).toEqual({
       since: 99,
+      birthday: 7,
+      first: 3,
       covered: [[100, 100_000]],
       syncedTo: 100_000,
       entries: entriesUpTo(40),
@@ -96,9 +100,10 @@ describe('look-up blobs', () => {
   });
 
   it('are refused if a holder of the key made them wrongly', () => {
-    const { covered, syncedTo, entries } = content(2);
-    const good = { covered, syncedTo, entries };
+    const good = { ...content(2) };
     expect(openIndexSet(key, lookUp, sealRaw(encodeCbor(good))).entries).toEqual(entriesUpTo(2));
+    const { first: _first, ...withoutFirst } = good;
+    const { birthday: _birthday, ...withoutBirthday } = good;
     const wrong = [
       {
         ...good,
@@ -111,6 +116,16 @@ describe('look-up blobs', () => {
       { ...good, covered: [[99, 200]], syncedTo: 200 },
       { ...good, syncedTo: 98, covered: [] },
       { ...good, syncedTo: 500 },
+      { ...good, syncedTo: 100_001 },
+      { ...good, first: 101 },
+      { ...good, birthday: 101 },
+      { ...good, first: 101, covered: [[101, 200]], syncedTo: 200 },
+      { ...good, birthday: 500, covered: [], entries: Uint8Array.of(), syncedTo: 100 },
+      { ...good, first: -1 },
+      { ...good, first: 2 ** 48 + 1 },
+      { ...good, birthday: '7' },
+      withoutFirst,
+      withoutBirthday,
       { ...good, covered: [[100]] },
       { ...good, more: 1 },
       { ...good, entries: Uint8Array.of(0, 0) },

@@ -184,6 +184,31 @@ describe('index sets', () => {
     expect([tasks, sets.groups]).toEqual([4, 1]);
   });
 
+  it("begin where the chain begins here: below is nothing to scan, and the birthday stays the user's", () => {
+    const sets = createIndexSets();
+    sets.add(0, user(1));
+    sets.add(1, user(70));
+    sets.begin(50);
+    sets.begin(50);
+    sets.add(2, user(3));
+    expect(sets.content(0, 0)).toMatchObject({ birthday: 1, first: 50, covered: [], syncedTo: 49 });
+    expect(sets.content(1, 0)).toMatchObject({ birthday: 70, first: 50, covered: [], syncedTo: 69 });
+    expect(sets.content(2, 0)).toMatchObject({ birthday: 3, first: 50, covered: [], syncedTo: 49 });
+    expect(sets.content(2, 90)).toMatchObject({ first: 50, covered: [], syncedTo: 90 });
+    expect(sets.nextBackfill(49, 100)).toBeUndefined();
+    expect(sets.nextBackfill(80, 100)).toEqual({ from: 50, to: 80, serials: [0, 1, 2] });
+    sets.apply(scan(sets, 50, 80, [0, 1, 2], ([height]) => height === 55).record);
+    expect(sets.nextBackfill(80, 100)).toBeUndefined();
+    expect(sets.groups).toBe(1);
+    expect(sets.content(0, 0)).toMatchObject({ first: 50, covered: [[50, 80]], syncedTo: 80 });
+    expect(sets.content(1, 0)).toMatchObject({ covered: [[70, 80]], syncedTo: 80 });
+    expect([sets.syncedTo(0, 0), sets.syncedTo(0, 20), sets.syncedTo(1, 0)]).toEqual([80, 80, 80]);
+    const where = { clusterId, regId, since: 0 };
+    const opened = openIndexSet(indexSetKey(dataKey), where, sets.seal({ random }, 2, where)!);
+    expect(opened).toMatchObject({ birthday: 3, first: 50, syncedTo: 80, entries: [[55, 2]] });
+    for (const other of [51, 0, -1, 1.5]) expect(() => sets.begin(other)).toThrow(/does not change/);
+  });
+
   it('drop a removed registration with its entries, and never take its number again', () => {
     const sets = createIndexSets();
     sets.add(0, user());
