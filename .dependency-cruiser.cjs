@@ -79,6 +79,8 @@ module.exports = {
     only('libp2p-at-home', 'node_modules/(libp2p|@libp2p|@chainsafe|@multiformats|it-[^/]+)/', '^src/p2p/libp2p/'),
     only('level-at-home', 'node_modules/(classic-level|abstract-level)/', '^src/node/store/'),
     only('fastify-at-home', 'node_modules/(fastify|@fastify)/', '^src/node/http/'),
+    only('pino-at-home', 'node_modules/pino/', '^src/node/telemetry/pino-log\\.ts$'),
+    only('prom-client-at-home', 'node_modules/prom-client/', '^src/node/telemetry/metrics\\.ts$'),
     only('commander-at-home', 'node_modules/commander/', '^src/cli/'),
     {
       name: 'crypto-through-the-door',

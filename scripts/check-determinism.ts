@@ -11,7 +11,7 @@ import ts from 'typescript';
 const ADAPTERS: readonly RegExp[] = [
   /^src\/core\/system\.ts$/,
   /^src\/p2p\/libp2p\//,
-  /^src\/node\/(main\.ts$|http\/|level\/|store\/level)/,
+  /^src\/node\/(main\.ts$|http\/|level\/|store\/level|telemetry\/(pino-log|process-stats)\.ts$)/,
   /^src\/fmd\/worker-pool/,
   /^src\/indexer\/http/,
   /^src\/attestation\/(providers|collateral)\//,

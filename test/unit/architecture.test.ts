@@ -58,6 +58,8 @@ const PLANTED: [rule: string, file: string, source: string][] = [
   ['libp2p-at-home', 'src/p2p/c.ts', "import 'libp2p';\n"],
   ['level-at-home', 'src/node/c.ts', "import 'classic-level';\n"],
   ['fastify-at-home', 'src/node/d.ts', "import 'fastify';\n"],
+  ['pino-at-home', 'src/node/f.ts', "import 'pino';\n"],
+  ['prom-client-at-home', 'src/node/g.ts', "import 'prom-client';\n"],
   ['commander-at-home', 'src/node/e.ts', "import 'commander';\n"],
   ['crypto-through-the-door', 'src/indexer/b.ts', "import '@noble/hashes/sha2.js';\n"],
   ['crypto-through-the-door', 'src/indexer/c.ts', "import 'node:crypto';\n"],
@@ -73,7 +75,7 @@ const ACCOMPLICES: Record<string, string> = {
   'src/indexer/e.ts': "import './d.ts';\nexport const e = 1;\n",
 };
 
-const LIBRARIES = ['libp2p', 'classic-level', 'fastify', 'commander', '@noble/hashes'];
+const LIBRARIES = ['libp2p', 'classic-level', 'fastify', 'pino', 'prom-client', 'commander', '@noble/hashes'];
 
 function plant(folder: string, files: Record<string, string>): void {
   for (const [path, source] of Object.entries(files)) {
