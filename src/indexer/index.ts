@@ -27,6 +27,6 @@ export type {
   Store,
   StoreOp,
 } from './ports.ts';
-export { type Checkpoint, decodeCheckpoint } from './record.ts';
+export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './record.ts';
 export type { UpstreamReport } from './upstreams.ts';
 export type { Transport, WireRequest, WireResponse } from './wire/transport.ts';

@@ -41,6 +41,7 @@ export const NODE_OPTIONS = {
   ),
   quotes: single('<source>', oneOf('configfs', 'simulated'), 'where quotes come from: configfs or simulated'),
   'simulated-platform': single('<operator/name>', platformName, 'the platform that is simulated'),
+  collateral: many('<url|dir>', readableText, "a PCCS, or a folder of collateral; default: Intel's service"),
   'log-level': single('<level>', oneOf('debug', 'info', 'warn', 'error'), 'debug, info, warn or error'),
   'rate-limit': single('<on|off>', onOff, 'limit what a client may ask for per minute'),
   'trust-proxy': single('<cidr>', networkRange, 'proxies whose X-Forwarded-For is believed'),

@@ -13,3 +13,6 @@ export {
   redact,
   resolveConfiguration,
 } from './configuration.ts';
+export type { Log, LogFields } from './log.ts';
+export { type NodeProcess, type NodeProcessDeps, startNode } from './main.ts';
+export { createPinoLog } from './telemetry/index.ts';

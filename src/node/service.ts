@@ -27,6 +27,8 @@ export interface NodeInfo {
     readonly indexed: number;
     readonly detected: number;
     readonly anchored: number;
+    /** The first height of the chain that is indexed here; 0 before it is known. */
+    readonly first: number;
   };
   readonly members: number;
   readonly quorum: { readonly needed: number; readonly reachable: number };

@@ -3,6 +3,7 @@
 // One owner calls it from one loop: apply, write, and `restore` if the write failed.
 
 import type { OpId, RegId } from '../core/ids.ts';
+import { LIFETIME_BLOCKS } from '../core/registration/limits.ts';
 import { type Heights, mayServe, mustWipe, versionFloorAt } from './heights.ts';
 import {
   forgetBelow,
@@ -30,7 +31,9 @@ export interface Change {
 
 /** Where a registration stands at some heights, for answers to users. */
 export type Standing =
-  | { readonly kind: 'unknown' | 'revoked' }
+  | { readonly kind: 'unknown' }
+  /** Up to `expiryHeight` the revoke is remembered. */
+  | { readonly kind: 'revoked'; readonly expiryHeight: number }
   | { readonly kind: 'open' | 'expired'; readonly birthday: number; readonly expiryHeight: number };
 
 export interface Registry {
@@ -92,7 +95,8 @@ export function createRegistry(options: { versionFloor?: number } = {}): Registr
     state: (regId) => columns.get(regId),
     standing(regId, heights) {
       const meaning = meaningOf(columns.get(regId));
-      if (meaning.kind !== 'open') return { kind: meaning.kind };
+      if (meaning.kind === 'unknown') return { kind: 'unknown' };
+      if (meaning.kind === 'revoked') return { kind: 'revoked', expiryHeight: meaning.version + LIFETIME_BLOCKS };
       const { birthday, expiryHeight } = meaning;
       return { kind: mayServe(expiryHeight, heights) ? 'open' : 'expired', birthday, expiryHeight };
     },

@@ -42,8 +42,8 @@ export interface IndexSets {
    */
   begin(first: number): void;
   /**
-   * Adds a registration; only the key derived from its data key is kept. Serial numbers ascend and are never used
-   * twice: after a start all registrations are added in order, and then the records applied.
+   * Adds a registration; only the key derived from its data key is kept. Serial numbers are never used twice, and are
+   * above all that records made or applied so far: after a start all registrations are added, then records applied.
    */
   add(serial: number, user: { dataKey: Uint8Array; birthday: number; n: number }): void;
   /** Overwrites the key and drops the set. False if there is none. */
@@ -75,6 +75,8 @@ export function createIndexSets(): IndexSets {
   const coverage = createCoverage();
   const everybody = new EntryList();
   let nextSerial = 0;
+  /** Above every serial number of a record: records bridge those nobody has yet, so none may turn up late. */
+  let named = 0;
   let first: number | undefined;
 
   function begin(height: number): void {
@@ -89,9 +91,7 @@ export function createIndexSets(): IndexSets {
     if (!Number.isSafeInteger(serial) || serial < 0) {
       throw new KithError('bad-parameter', 'a serial number is a whole number from 0');
     }
-    // Records bridge numbers that nobody has yet, so a number must not turn up late.
-    if (serial < nextSerial)
-      throw new KithError('bad-parameter', `serial numbers ascend: expected ${nextSerial} or above`);
+    if (serial < named) throw new KithError('bad-parameter', `serial numbers ascend: expected ${named} or above`);
     coverage.add(serial, Math.max(birthday, first ?? 0));
     const key = indexSetKey(dataKey);
     users.add(serial, { key, birthday, n });
@@ -144,6 +144,7 @@ export function createIndexSets(): IndexSets {
       const tested = new Set(batch.result.slots.map(batch.serialOf));
       const isOther = (serial: number) => users.birthday(serial) !== undefined && !tested.has(serial);
       const record = recordOfBatch({ ...batch, isOther });
+      named = Math.max(named, endOfSerials(record));
       const flags = batch.transactions.reduce((sum, transaction) => sum + transaction.flags, 0);
       const size = { transactions: batch.transactions.length, flags, expectedPerFlag: users.expectedPerFlag };
       return { record, bytes: encodeMatchRecord(record, size) };
@@ -153,10 +154,9 @@ export function createIndexSets(): IndexSets {
       for (const { entry, serials } of record.matches) {
         for (const serial of serials) users.addEntry(serial, entry);
       }
-      for (const { from, to, serials } of record.spans) {
-        coverage.cover(serials, from, to);
-        nextSerial = Math.max(nextSerial, serials.at(-1)![1] + 1);
-      }
+      for (const { from, to, serials } of record.spans) coverage.cover(serials, from, to);
+      named = Math.max(named, endOfSerials(record));
+      nextSerial = Math.max(nextSerial, named);
     },
     syncedTo(serial, since) {
       const birthday = users.birthday(serial);
@@ -186,3 +186,7 @@ export function createIndexSets(): IndexSets {
     },
   };
 }
+
+/** One above the highest serial number that a record's spans name. */
+const endOfSerials = ({ spans }: MatchRecord): number =>
+  spans.reduce((end, { serials }) => Math.max(end, serials.at(-1)![1] + 1), 0);

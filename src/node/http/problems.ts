@@ -11,6 +11,9 @@ interface ProblemKind {
 
 const bad = (title: string): ProblemKind => ({ status: 400, title });
 const unprocessable = (title: string): ProblemKind => ({ status: 422, title });
+const unavailable = (title: string, retryAfter: number): ProblemKind => ({ status: 503, title, retryAfter });
+
+const NO_QUOTE = 'No quote could be made';
 
 /** By code. A code that is not here is a fault of ours: 500, without detail. */
 export const PROBLEMS: Readonly<Record<string, ProblemKind>> = {
@@ -52,14 +55,25 @@ export const PROBLEMS: Readonly<Record<string, ProblemKind>> = {
   'expiry-too-far': unprocessable('The expiry is further away than the longest lifetime'),
   'expiry-beyond-register': unprocessable('The expiry is beyond one lifetime after the register: register again'),
   'revoke-expiry': unprocessable('A revoke is remembered for exactly one lifetime'),
+  'since-beyond-tip': unprocessable('since is beyond the tip of the chain'),
   'rate-limited': { status: 429, title: 'Too many requests of this kind' },
-  'not-ready': { status: 503, title: 'The node is not ready', retryAfter: 5 },
-  'registrations-full': { status: 503, title: 'The cluster holds as many registrations as it can', retryAfter: 600 },
-  'quotes-busy': { status: 503, title: 'Too many wait for a quote', retryAfter: 1 },
-  'store-full': { status: 503, title: 'The disk of the node is full', retryAfter: 60 },
-  timeout: { status: 503, title: 'Not done in time', retryAfter: 1 },
-  stopped: { status: 503, title: 'The node stops', retryAfter: 5 },
-  aborted: { status: 503, title: 'The request was given up', retryAfter: 1 },
+  'not-ready': unavailable('The node is not ready', 5),
+  'registrations-full': unavailable('The cluster holds as many registrations as it can', 600),
+  'quotes-busy': unavailable('Too many wait for a quote', 1),
+  'lookups-busy': unavailable('Too many wait for new heights', 1),
+  'quote-source': unavailable(NO_QUOTE, 10),
+  'quote-empty': unavailable(NO_QUOTE, 10),
+  'quote-conflict': unavailable(NO_QUOTE, 10),
+  'quote-provider': unavailable(NO_QUOTE, 10),
+  'quote-mismatch': unavailable(NO_QUOTE, 10),
+  'collateral-unavailable': unavailable('No collateral for the quote can be had', 60),
+  'store-busy': unavailable('More writes are waiting than the disk of the node takes', 1),
+  'store-unavailable': unavailable('The disk of the node fails', 60),
+  'store-closed': unavailable('The node stops', 5),
+  'store-full': unavailable('The disk of the node is full', 60),
+  timeout: unavailable('Not done in time', 1),
+  stopped: unavailable('The node stops', 5),
+  aborted: unavailable('The request was given up', 1),
   internal: { status: 500, title: 'A fault of the node' },
 };
 

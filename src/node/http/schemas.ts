@@ -41,7 +41,7 @@ export const nodeAnswer = Type.Object({
   version: Type.String(),
   phase,
   simulated: Type.Boolean(),
-  heights: Type.Object({ chain: height, indexed: height, detected: height, anchored: height }),
+  heights: Type.Object({ chain: height, indexed: height, detected: height, anchored: height, first: height }),
   members: uint(),
   quorum: Type.Object({ needed: uint(), reachable: uint() }),
   incarnation: uint(),

@@ -3,8 +3,8 @@
 /** Ids and derived names are what callers key by; the longest (an id, a writer, a sequence number) is well below. */
 export const RECORD_KEY_BYTES_MAX = 128;
 
-/** A padded match record of one block batch for 100,000 registrations is the largest; four times that. */
-export const RECORD_VALUE_BYTES_MAX = 4 * 1024 * 1024;
+/** A match record of one block batch, padded: 4,000 flags with 800 foreign matches each in a full cluster. */
+export const RECORD_VALUE_BYTES_MAX = 13 * 1024 * 1024;
 
 /** How long the first of a group waits for others (replication.md: appends of at most 2 ms are one batch). */
 export const GROUP_WINDOW_MS_MAX = 2;

@@ -35,7 +35,7 @@ describe('the registry', () => {
     const closed = registry.apply(id, operation('revoke', 60), { keys: false, heights: at(60) });
     expect(closed).toMatchObject({ keysBefore: true, keysAfter: false });
     expect(new Set(closed.dropped)).toEqual(new Set([register.opId, operation('renew', 50).opId]));
-    expect(registry.standing(id, at(60))).toEqual({ kind: 'revoked' });
+    expect(registry.standing(id, at(60))).toEqual({ kind: 'revoked', expiryHeight: 60 + LIFETIME_BLOCKS });
     registry.apply(id, operation('register', 61), { keys: true, heights: at(61) });
     expect([registry.standing(id, at(61)).kind, registry.keysHeld(id)]).toEqual(['open', true]);
     expect([registry.size, [...registry.regIds]]).toEqual([1, [id]]);

@@ -31,7 +31,7 @@ function fakeService(changes: Partial<NodeService> = {}) {
       version: '0.1.0',
       phase: 'ready',
       simulated: true,
-      heights: { chain: 4, indexed: 3, detected: 2, anchored: 1 },
+      heights: { chain: 4, indexed: 3, detected: 2, anchored: 1, first: 1 },
       members: 1,
       quorum: { needed: 1, reachable: 1 },
       incarnation: 1,
@@ -97,7 +97,13 @@ describe('the HTTP API', () => {
     const { app } = await appOf();
     expect((await app.inject('/healthz')).json()).toEqual({ status: 'alive' });
     expect((await app.inject('/readyz')).statusCode).toBe(200);
-    expect((await app.inject('/v1/node')).json().heights).toEqual({ chain: 4, indexed: 3, detected: 2, anchored: 1 });
+    expect((await app.inject('/v1/node')).json().heights).toEqual({
+      chain: 4,
+      indexed: 3,
+      detected: 2,
+      anchored: 1,
+      first: 1,
+    });
     expect((await app.inject('/v1/members')).json()).toEqual([]);
     const waiting = await appOf({ readiness: () => ({ ready: false, phase: 'recovering', reasons: ['no key yet'] }) });
     const unready = await waiting.app.inject('/readyz');

@@ -156,11 +156,11 @@ describe('a sealed store', () => {
   it('refuses what does not fit, at once and with the reason', async () => {
     const { store } = await makeStore(createMemoryDisk().open());
     const a = store.namespace('a', itemShape);
-    const big = store.namespace('big', shape(bytesUpTo(10_000_000)));
+    const big = store.namespace('big', shape(bytesUpTo(20_000_000)));
     expect(() => a.put(utf8('k'), { count: -1, data: utf8('') })).toThrow(/shape/);
     expect(() => a.put(utf8('k'), { count: 1, data: utf8(''), more: 1 } as Item)).toThrow(/shape/);
     expect(() => a.put(new Uint8Array(129), item(1))).toThrow(/key of 129 bytes/);
-    expect(() => big.put(utf8('k'), new Uint8Array(4 * 1024 * 1024 + 1))).toThrow(/value of/);
+    expect(() => big.put(utf8('k'), new Uint8Array(13 * 1024 * 1024 + 1))).toThrow(/value of/);
     for (const label of ['', 'A', 'a b', 'x'.repeat(33), 'kith/a']) {
       expect(() => store.namespace(label, itemShape), label).toThrow(/label/);
     }

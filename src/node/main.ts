@@ -1,0 +1,186 @@
+// A node as a process: the real disk, chain, quotes, clocks and sockets around node.ts.
+
+import { hostname } from 'node:os';
+import process from 'node:process';
+import {
+  type Cluster,
+  type CollateralSource,
+  createConfigfsSource,
+  createDevelopmentPki,
+  createDirectoryCollateral,
+  createHttpCollateral,
+  createSimulatedCollateral,
+  createSimulatedSource,
+  type MeasurementSet,
+  nodeTsmFiles,
+  parseSimulatedPlatform,
+  type QuoteSource,
+} from '../attestation/index.ts';
+import { abortable, deadline } from '../core/deadline.ts';
+import { KithError, messageOf } from '../core/errors.ts';
+import { createLifeCycle } from '../core/life-cycle.ts';
+import { systemClock as clock, systemRandom as random } from '../core/system.ts';
+import { createDefaultExecutor, isDecodableFlag } from '../fmd/index.ts';
+import { type ChainSource, createCometSource, createHttpTransport, createMaspSource } from '../indexer/index.ts';
+import type { ConfigurationErrorCode, NodeConfiguration } from './configuration.ts';
+import { createHttpServer } from './http/index.ts';
+import type { Log } from './log.ts';
+import { createNode } from './node.ts';
+import { createUnbackedKeys } from './sealing-keys.ts';
+import { createLevelDisk } from './store/level-disk.ts';
+
+export interface NodeProcess {
+  /** http(s)://host:port of the public API. */
+  readonly url: string;
+  /**
+   * Resolves when the node has ended: after `stop`, or because it cannot go on.
+   * @throws KithError with the reason in the second case.
+   */
+  readonly ended: Promise<void>;
+  /** Gracefully, within ten seconds. @throws KithError `timeout` or `stop-failed`. */
+  stop(): Promise<void>;
+}
+
+export interface NodeProcessDeps {
+  readonly log: Log;
+  readonly cluster: Cluster;
+  /** Of the software. */
+  readonly version: string;
+  /** What a simulated domain that runs this build measures. */
+  readonly measurement: () => MeasurementSet;
+}
+
+const STOP_MS = 10_000;
+/** Each listener may finish what it answers. */
+const STOP_LISTENER_MS = 2_000;
+
+const INTEL_PCS = 'https://api.trustedservices.intel.com';
+const INTEL_ROOT_CRL = 'https://certificates.trustedservices.intel.com/IntelSGXRootCA.der';
+
+/**
+ * Starts a node. Resolves once its API listens, long before it serves.
+ * @throws KithError `bad-option`, `listen-failed`, `file`.
+ */
+export async function startNode(deps: NodeProcessDeps, configuration: NodeConfiguration): Promise<NodeProcess> {
+  const { log, cluster, version } = deps;
+  const quotes = quotesOf(deps, configuration);
+  const node = createNode(
+    {
+      clock,
+      random,
+      log,
+      cluster,
+      disk: createLevelDisk(configuration['data-dir']!),
+      sources: sourcesOf(configuration, cluster),
+      executor: createDefaultExecutor({
+        clock,
+        onFallback: (reason) => log.warn('slow-detection', { reason }),
+        onReplaced: (reason) => log.warn('worker-replaced', { reason }),
+      }),
+      quoteSource: quotes.source,
+      collateralSources: quotes.collateral,
+      sealingKeys: cluster.configuration.allowUnbacked ? createUnbackedKeys() : undefined,
+    },
+    { version, startHeight: configuration['start-height'] },
+  );
+  const http = createHttpServer(
+    { service: node.service, log },
+    {
+      ...configuration.http!,
+      version,
+      simulated: cluster.simulated,
+      rateLimit: configuration['rate-limit']!,
+      trustProxy: configuration['trust-proxy'],
+      tls: tlsOf(configuration),
+    },
+  );
+  const listeners = createLifeCycle({ clock }, [http], { stopTimeoutMs: STOP_LISTENER_MS });
+  await listeners.start();
+  const { address, port, family } = http.address!;
+  const scheme = configuration['tls-cert'] === undefined ? 'http' : 'https';
+  const url = `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  log.info('listening', { url });
+
+  let stopping: Promise<void> | undefined;
+  const end = Promise.withResolvers<void>();
+  end.promise.catch(() => undefined);
+  const stopAll = async () => {
+    using limit = deadline(clock, STOP_MS);
+    await abortable(
+      node.stop().finally(() => listeners.stop()),
+      limit.signal,
+    );
+    log.info('stopped');
+  };
+  const stop = () => {
+    stopping ??= stopAll();
+    stopping.then(end.resolve, end.reject);
+    return stopping;
+  };
+  node.start().catch(async (error: unknown) => {
+    if (stopping) return;
+    log.error('start-failed', { reason: messageOf(error) });
+    await stop().catch(() => undefined);
+    end.reject(error);
+  });
+  return { url, ended: end.promise, stop };
+}
+
+function badOption(message: string): never {
+  throw new KithError<ConfigurationErrorCode>('bad-option', message);
+}
+
+function sourcesOf(configuration: NodeConfiguration, cluster: Cluster): ChainSource[] {
+  const comet = configuration['comet-rpc'].map((url) =>
+    createCometSource(
+      { transport: createHttpTransport(url), clock, decodable: isDecodableFlag },
+      { textPrefix: `kith/${cluster.id}/` },
+    ),
+  );
+  const masp = configuration['masp-indexer'].map((url) =>
+    createMaspSource({ transport: createHttpTransport(url), clock }),
+  );
+  if (comet.length + masp.length === 0) badOption('name a chain endpoint with --comet-rpc or --masp-indexer');
+  return [...comet, ...masp];
+}
+
+function tlsOf(configuration: NodeConfiguration) {
+  const [certFile, keyFile] = [configuration['tls-cert'], configuration['tls-key']];
+  return certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined;
+}
+
+function quotesOf(
+  { cluster, measurement }: NodeProcessDeps,
+  configuration: NodeConfiguration,
+): { source: QuoteSource; collateral: CollateralSource[] } {
+  if (configuration.quotes === 'simulated') {
+    if (!cluster.simulated) badOption('--quotes simulated: the cluster configuration does not allow simulated quotes');
+    const pki = createDevelopmentPki();
+    const platform = pki.platform(
+      parseSimulatedPlatform(configuration['simulated-platform'] ?? platformByHost(configuration)),
+    );
+    return {
+      source: createSimulatedSource({ clock }, platform, measurement()),
+      collateral: [createSimulatedCollateral(pki)],
+    };
+  }
+  if (cluster.simulated) badOption('the cluster configuration is a simulated one: start with --quotes simulated');
+  const given = configuration.collateral.map((place) =>
+    URL.canParse(place) ? createHttpCollateral({ baseUrl: place }) : createDirectoryCollateral(place),
+  );
+  const intel = createHttpCollateral({ baseUrl: INTEL_PCS, rootCrlUrl: INTEL_ROOT_CRL });
+  return {
+    source: createConfigfsSource({ files: nodeTsmFiles, clock }, { name: String(process.pid) }),
+    collateral: given.length > 0 ? given : [intel],
+  };
+}
+
+/** `op-<host name>/<host name>-<listen port>`: nodes on one machine are one operator with several platforms. */
+function platformByHost({ listen }: NodeConfiguration): string {
+  const host =
+    hostname()
+      .replaceAll(/[^A-Za-z0-9._-]/g, '-')
+      .slice(0, 50) || 'host';
+  const port = /\/tcp\/(\d{1,5})/.exec(listen ?? '')?.[1] ?? '0';
+  return `op-${host}/${host}-${port}`;
+}

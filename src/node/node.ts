@@ -1,0 +1,322 @@
+// A node: the composition root. It goes through the phases of docs/ARCHITECTURE.md with the real parts over the ports
+// it is given, and offers the service that HTTP carries.
+
+import {
+  type AcceptedQuote,
+  type CollateralSource,
+  createAttestor,
+  createCollateralKeeper,
+  createQuoter,
+  type QuoteSource,
+} from '../attestation/index.ts';
+import { abortable, sleep } from '../core/deadline.ts';
+import { isKithError, KithError, messageOf } from '../core/errors.ts';
+import { hpkeGenerateKeyPair } from '../core/hpke.ts';
+import { type NodeId, nodeIdFromBytes, type RegId } from '../core/ids.ts';
+import { createLifeCycle, type Part } from '../core/life-cycle.ts';
+import type { Timer } from '../core/ports.ts';
+import type { RosterEntry } from '../core/roster.ts';
+import type { RequestKind, SealedBox } from '../core/sealed-request.ts';
+import { createEvidence, type Evidence } from './evidence.ts';
+import { launch } from './launch.ts';
+import { createOperations, type Operations } from './operations.ts';
+import { missingForReady, readinessOf } from './readiness.ts';
+import { assemble, type Running, type RunningDeps, type RunningOptions } from './running.ts';
+import type { SealingKeys } from './sealing-keys.ts';
+import type { NodeInfo, NodeService, Phase, RegistrationStatus, ServiceCall } from './service.ts';
+
+export interface NodeDeps extends RunningDeps {
+  /** Undefined: nobody keeps keys, and the cluster does not allow a node alone. */
+  readonly sealingKeys: SealingKeys | undefined;
+  readonly quoteSource: QuoteSource;
+  readonly collateralSources: readonly CollateralSource[];
+}
+
+export interface NodeOptions extends RunningOptions {
+  /** Of the software. */
+  readonly version: string;
+}
+
+export interface KithNode {
+  /** Usable from the beginning: refuses with reasons what its phase does not serve. */
+  readonly service: NodeService;
+  /** The parts, once the store is open; for observers. */
+  readonly running: Running | undefined;
+  /**
+   * Resolves once the node follows the chain; `service.readiness()` tells when it serves.
+   * @throws KithError of the store, before anything of it was used.
+   */
+  start(options?: { signal?: AbortSignal }): Promise<void>;
+  /** Ends what is in work, the store last. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** How often a part may take to stop; all of them together stay below the ten seconds a node is given. */
+const STOP_PART_MS = 4_000;
+/** How often the way to readiness is looked at besides each new height. */
+const CHECK_MS = 1_000;
+/** Between two looks at a quote that is not believed: collateral may come, a clock may be set. */
+const INSPECT_AGAIN_MS = 5_000;
+
+export function createNode(deps: NodeDeps, options: NodeOptions): KithNode {
+  return new Node(deps, options);
+}
+
+/** What the node learnt of itself while attesting. */
+interface Self {
+  readonly quote: AcceptedQuote;
+  readonly operator: string;
+}
+
+class Node implements KithNode {
+  readonly service: NodeService;
+  readonly #deps: NodeDeps;
+  readonly #options: NodeOptions;
+  readonly #hpkeKeyPair: ReturnType<typeof hpkeGenerateKeyPair>;
+  readonly #lifeCycle: ReturnType<typeof createLifeCycle>;
+  readonly #quoter: ReturnType<typeof createQuoter>;
+  readonly #collateral: ReturnType<typeof createCollateralKeeper>;
+  #phase: Phase = 'starting';
+  #reasons: readonly string[] = ['starting'];
+  #self: Self | undefined;
+  #running: Running | undefined;
+  #evidence: Evidence | undefined;
+  #operations: Operations | undefined;
+  #check: Timer | undefined;
+
+  constructor(deps: NodeDeps, options: NodeOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    const { clock, cluster } = deps;
+    this.#hpkeKeyPair = hpkeGenerateKeyPair(deps.random);
+    this.#quoter = createQuoter({ source: deps.quoteSource, clock });
+    this.#collateral = createCollateralKeeper({ sources: deps.collateralSources, clock }, { anchor: cluster.anchor });
+    this.#lifeCycle = createLifeCycle({ clock }, this.#parts(), { stopTimeoutMs: STOP_PART_MS });
+    this.service = this.#createService();
+  }
+
+  get running(): Running | undefined {
+    return this.#running;
+  }
+
+  start(options: { signal?: AbortSignal } = {}): Promise<void> {
+    return this.#lifeCycle.start(options);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#phase !== 'draining') this.#enter('draining', ['the node stops']);
+    this.#check?.cancel();
+    this.#running?.lookUps.end();
+    await this.#lifeCycle.stop();
+  }
+
+  /** In the order of their start; the store closes last. */
+  #parts(): Part[] {
+    const idle = async () => undefined;
+    return [
+      { name: 'quotes', start: idle, stop: async () => this.#quoter.stop() },
+      this.#collateral,
+      { name: 'attestation', start: ({ signal }) => this.#attest(signal!), stop: idle },
+      { name: 'store', start: ({ signal }) => this.#open(signal!), stop: () => this.#close() },
+      { name: 'engine', start: () => this.#running!.engine.start(), stop: async () => this.#running?.engine.stop() },
+      {
+        name: 'indexer',
+        start: ({ signal }) => this.#running!.indexer.start(signal ? { signal } : {}),
+        stop: async () => this.#running?.indexer.stop(),
+      },
+      { name: 'detection', start: () => this.#detect(), stop: async () => this.#running?.detector.stop() },
+    ];
+  }
+
+  #enter(phase: Phase, reasons: readonly string[]): void {
+    if (phase !== this.#phase) this.#deps.log.info('phase', { phase, reason: reasons[0] });
+    this.#phase = phase;
+    this.#reasons = reasons;
+  }
+
+  /** Nothing is opened, and nobody is served, before this node would be believed by others. */
+  async #attest(signal: AbortSignal): Promise<void> {
+    const { random, sealingKeys, log, clock } = this.#deps;
+    this.#enter('attesting', ['verifying the own quote']);
+    // The id is not known before the store is open, and does not matter for being believed.
+    const evidence = this.#evidenceFor(nodeIdFromBytes(random.bytes(32)));
+    for (;;) {
+      try {
+        this.#self = await evidence.inspect({ signal });
+        break;
+      } catch (error) {
+        if (signal.aborted || !isKithError(error)) throw error;
+        if (this.#reasons[0] !== error.message) log.error('not-attested', { code: error.code, reason: error.message });
+        this.#enter('attesting', [error.message]);
+      }
+      await sleep(clock, INSPECT_AGAIN_MS, { signal });
+    }
+    log.info('attested', { operator: this.#self.operator, tcbStatus: this.#self.quote.tcbStatus });
+    if (sealingKeys) return;
+    this.#enter('attesting', ['waiting for a second member']);
+    await abortable(new Promise<never>(() => undefined), signal);
+  }
+
+  #evidenceFor(nodeId: NodeId): Evidence {
+    const { clock, cluster } = this.#deps;
+    const attestor = createAttestor({ cluster: () => cluster });
+    return createEvidence(
+      { clock, cluster, attestor, quoter: this.#quoter, collateral: this.#collateral },
+      {
+        nodeId,
+        hpkePublicKey: this.#hpkeKeyPair.publicKey,
+        height: () => this.#running?.tip(),
+        roster: () => this.#roster(nodeId),
+      },
+    );
+  }
+
+  #roster(nodeId: NodeId): RosterEntry[] {
+    if (!this.#self) return [];
+    return [{ nodeId, platform: this.#self.quote.platform, operator: this.#self.operator }];
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
+    const { cluster, sealingKeys, log } = this.#deps;
+    this.#enter('recovering', ['opening the store']);
+    if (!sealingKeys) throw new KithError('internal', 'a store cannot be opened without custody of its key');
+    const launched = await launch({ ...this.#deps, sealingKeys }, cluster.id, { signal });
+    const { nodeId } = launched.identity;
+    try {
+      const onSynced = () => this.#checkReady();
+      this.#running = await assemble(this.#deps, launched, { ...this.#options, onSynced });
+    } catch (error) {
+      await launched.store.close();
+      throw error;
+    }
+    const { held } = this.#running.registrations.counts;
+    log.info('store-open', { nodeId, fresh: launched.fresh, registrations: held });
+    if (sealingKeys.warning) log.warn('unbacked', { reason: sealingKeys.warning });
+    this.#evidence = this.#evidenceFor(nodeId);
+    this.#operations = createOperations({
+      random: this.#deps.random,
+      registrations: this.#running.registrations,
+      hpkeKeyPair: this.#hpkeKeyPair,
+      clusterId: cluster.id,
+      nodeId,
+    });
+  }
+
+  async #close(): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    await running.rows.close();
+    await running.store.close();
+    running.identity.nodeSecret.wipe();
+    running.identity.logKey.wipe();
+  }
+
+  async #detect(): Promise<void> {
+    this.#enter('catching-up', ['catching up with the chain']);
+    await this.#running!.detector.start();
+    const check = () => {
+      this.#checkReady();
+      this.#check = this.#deps.clock.schedule(CHECK_MS, check);
+    };
+    check();
+  }
+
+  #checkReady(): void {
+    const running = this.#running;
+    if (this.#phase !== 'catching-up' || !running) return;
+    const missing = missingForReady(running);
+    this.#enter(missing.length === 0 ? 'ready' : 'catching-up', missing);
+  }
+
+  /** @throws KithError `not-ready` with the reason, unless the node serves. */
+  #serving(): Running {
+    if (this.#phase === 'ready' && this.#running) return this.#running;
+    throw new KithError('not-ready', `The node is ${this.#phase}: ${this.#reasons[0] ?? 'wait'}.`);
+  }
+
+  #createService(): NodeService {
+    return {
+      readiness: () => readinessOf(this.#phase, this.#reasons, this.#running, this.#notes()),
+      node: () => this.#info(),
+      members: () => this.#members(),
+      attestation: async (nonce, { signal }) => {
+        if (this.#evidence && this.#phase !== 'draining') return this.#evidence.document(nonce, { signal });
+        throw new KithError('not-ready', `The node is ${this.#phase} and has no key to seal to.`);
+      },
+      register: (box) => this.#carryOut('register', undefined, box),
+      renew: (id, box) => this.#carryOut('renew', id, box),
+      revoke: (id, box) => this.#carryOut('revoke', id, box),
+      registration: (id) => this.#registration(id),
+      indexSet: async (id, lookUp, call: ServiceCall) => this.#serving().lookUps.answer(id, lookUp, call),
+    };
+  }
+
+  #notes(): string[] {
+    const { sealingKeys, cluster } = this.#deps;
+    return [
+      ...(sealingKeys?.warning ? [sealingKeys.warning] : []),
+      ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : []),
+    ];
+  }
+
+  async #carryOut(kind: RequestKind, id: RegId | undefined, box: SealedBox) {
+    this.#serving();
+    const { log } = this.#deps;
+    try {
+      const answer = await this.#operations!.carryOut(kind, id, box);
+      log.debug('operation-taken', { kind });
+      return answer;
+    } catch (error) {
+      log.debug('operation-refused', { kind, code: isKithError(error) ? error.code : messageOf(error) });
+      throw error;
+    }
+  }
+
+  #registration(id: RegId): RegistrationStatus | undefined {
+    const { registrations } = this.#serving();
+    const standing = registrations.standing(id);
+    if (standing.kind === 'unknown') return undefined;
+    const status = standing.kind === 'open' ? 'confirmed' : standing.kind;
+    return { id, status, expiryHeight: standing.expiryHeight, confirmations: 1 };
+  }
+
+  #info(): NodeInfo {
+    const { cluster } = this.#deps;
+    const running = this.#running;
+    const checkpoint = running?.notes.checkpoint;
+    const alone = this.#phase === 'ready' ? 1 : 0;
+    return {
+      nodeId: running?.identity.nodeId ?? '',
+      clusterId: cluster.id,
+      configVersion: cluster.configuration.version,
+      version: this.#options.version,
+      phase: this.#phase,
+      simulated: cluster.simulated,
+      heights: {
+        chain: running?.tip() ?? 0,
+        indexed: checkpoint?.cursor ?? 0,
+        detected: running?.detector.detected ?? 0,
+        anchored: 0,
+        first: checkpoint?.start ?? 0,
+      },
+      members: alone,
+      quorum: { needed: 1, reachable: alone },
+      incarnation: running ? 1 : 0,
+    };
+  }
+
+  #members() {
+    const running = this.#running;
+    if (!this.#self || !running) return [];
+    return [
+      {
+        nodeId: running.identity.nodeId,
+        operator: this.#self.operator,
+        tcbStatus: this.#self.quote.tcbStatus,
+        phase: this.#phase,
+        lag: Math.max(0, running.tip() - (running.detector.detected ?? 0)),
+        lastSeenSeconds: 0,
+      },
+    ];
+  }
+}

@@ -1,0 +1,46 @@
+// Whether a node serves, and what an operator should know of it: phase and reasons, made out of the parts' states.
+
+import type { Running } from './running.ts';
+import type { Phase, Readiness } from './service.ts';
+
+/** How far detection may be behind the tip when a node becomes ready. */
+const READY_LAG_BLOCKS = 2;
+
+/** What keeps a node with these parts from becoming ready; empty if nothing does. */
+export function missingForReady({ indexer, detector, tip }: Running): string[] {
+  const status = indexer.status();
+  if (detector.failure) return [`detection stopped (${detector.failure.code}): ${detector.failure.message}`];
+  const { detected } = detector;
+  if (status.tip === undefined || detected === undefined) return [chainReason(status.phase)];
+  const behind = tip() - detected;
+  if (behind <= READY_LAG_BLOCKS) return [];
+  return [`detected height ${detected} of ${tip()}`, ...delays({ indexer, detector })];
+}
+
+const chainReason = (phase: string): string =>
+  phase === 'unreachable' ? 'no chain endpoint answers' : 'waiting for a first answer of a chain endpoint';
+
+/** What is wrong although work goes on, or may go on again. */
+function delays({ indexer, detector }: Pick<Running, 'indexer' | 'detector'>): string[] {
+  const { phase, missing, stale } = indexer.status();
+  return [
+    ...(phase === 'unreachable' ? ['no chain endpoint answers'] : []),
+    ...(missing ? [`no chain endpoint has the heights ${missing.from} to ${missing.to} any more`] : []),
+    ...(stale ? ['no new block for two minutes'] : []),
+    ...(detector.delay ? [`detection waits (${detector.delay.code}): ${detector.delay.message}`] : []),
+  ];
+}
+
+/** @param notes what to say in every phase. */
+export function readinessOf(
+  phase: Phase,
+  reasons: readonly string[],
+  running: Running | undefined,
+  notes: readonly string[],
+): Readiness {
+  if (phase !== 'ready' || !running) return { ready: false, phase, reasons: [...reasons, ...notes] };
+  // Look-ups go on without detection and say how far they are; whoever routes requests should prefer another node.
+  const { failure } = running.detector;
+  const stopped = failure ? [`detection stopped (${failure.code}): ${failure.message}`] : [];
+  return { ready: !failure, phase, reasons: [...stopped, ...delays(running), ...notes] };
+}

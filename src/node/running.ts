@@ -1,0 +1,110 @@
+// What a node has once its store is open: the parts that do its work, and how they hang together.
+
+import type { Cluster } from '../attestation/index.ts';
+import type { Clock, Random } from '../core/ports.ts';
+import {
+  createDetectionEngine,
+  createIndexSets,
+  type DetectionEngine,
+  type DetectionExecutor,
+  type IndexSets,
+  registrationKeys,
+} from '../fmd/index.ts';
+import { type ChainSource, createIndexer, type Indexer, type NoteStore, openNoteStore } from '../indexer/index.ts';
+import type { Heights } from '../replication/index.ts';
+import { createDetector, type Detector } from './detection/detector.ts';
+import { createMatchLog, type MatchLog } from './detection/match-log.ts';
+import { readProgress } from './detection/progress.ts';
+import type { Disk } from './disk.ts';
+import { logIndexerEvent } from './indexer-events.ts';
+import type { Launched, NodeIdentity } from './launch.ts';
+import type { Log } from './log.ts';
+import { createLookUps, type LookUps } from './look-ups.ts';
+import { createRegistrations, type Registrations } from './registrations/registrations.ts';
+import type { KeyValueStore, SealedStore } from './store/index.ts';
+
+export interface RunningDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly cluster: Cluster;
+  readonly disk: Disk;
+  /** In order of preference. */
+  readonly sources: readonly ChainSource[];
+  readonly executor: DetectionExecutor;
+}
+
+export interface RunningOptions {
+  readonly startHeight?: number | undefined;
+  readonly pollMs?: number | undefined;
+}
+
+export interface Running {
+  readonly store: SealedStore;
+  readonly identity: NodeIdentity;
+  readonly rows: KeyValueStore;
+  readonly notes: NoteStore;
+  readonly engine: DetectionEngine;
+  readonly indexSets: IndexSets;
+  readonly indexer: Indexer;
+  readonly registrations: Registrations;
+  readonly matches: MatchLog;
+  readonly detector: Detector;
+  readonly lookUps: LookUps;
+  /** The newest height any upstream or the own index knows; 0 before the first. */
+  tip(): number;
+}
+
+/**
+ * Loads everything the store holds; nothing runs yet.
+ * @throws KithError of store and indexer: the caller closes the store then.
+ */
+export async function assemble(
+  deps: RunningDeps,
+  { store, identity }: Launched,
+  options: RunningOptions & { readonly onSynced: () => void },
+): Promise<Running> {
+  const { clock, random, log, cluster } = deps;
+  const { chainId, limits } = cluster.configuration;
+  const progress = await readProgress({ store, checkpoint: () => notes.checkpoint! });
+  const rows = await deps.disk.openChain({ fresh: progress.checkpoint === undefined });
+  const notes = await openNoteStore(rows, { sealed: progress.checkpoint });
+  const report = logIndexerEvent(log);
+  const indexer = createIndexer(
+    { clock, random, notes, sources: deps.sources, report },
+    { chainId, startHeight: options.startHeight, pollMs: options.pollMs },
+  );
+  const tip = () => Math.max(indexer.status().tip ?? 0, notes.checkpoint?.cursor ?? 0);
+  // What an upstream only claims ends services early, at most; what is final waits for blocks.
+  const heights = (): Heights => ({ own: tip(), cluster: notes.checkpoint?.cursor ?? 0 });
+
+  const engine = createDetectionEngine({ executor: deps.executor });
+  const indexSets = createIndexSets();
+  const registrations = createRegistrations(
+    { store, engine, indexSets, deriveKeys: registrationKeys, heights, onAdded: () => detector.wake() },
+    { clusterId: cluster.id, ...limits, versionFloor: progress.versionFloor },
+  );
+  const matches = createMatchLog({ store });
+  await registrations.load();
+  await matches.load(indexSets.apply);
+  const lookUps = createLookUps({ clock, random, clusterId: cluster.id, registrations, indexSets, tip });
+  const onSynced = () => {
+    lookUps.synced();
+    options.onSynced();
+  };
+  const detector = createDetector({
+    clock,
+    log,
+    store,
+    engine,
+    indexSets,
+    indexer,
+    notes,
+    registrations,
+    matches,
+    progress,
+    heights,
+    onSynced,
+  });
+  return { store, identity, rows, notes, engine, indexSets, indexer, registrations, matches, detector, lookUps, tip };
+}

@@ -1,0 +1,197 @@
+// A whole node without a socket or a file: the real node.ts over a disk in memory, the simulated chain, simulated
+// quotes, the detector inline, on a clock that stands still until the test moves it.
+
+import { afterEach } from 'vitest';
+import { ed25519PublicKey } from '#crypto';
+import {
+  type Cluster,
+  type ClusterConfiguration,
+  createCluster,
+  createSimulatedCollateral,
+  createSimulatedSource,
+  DEFAULT_LIMITS,
+  defaultPolicy,
+} from '../../src/attestation/index.ts';
+import { toBase64Url } from '../../src/core/bytes.ts';
+import { hpkeGenerateKeyPair } from '../../src/core/hpke.ts';
+import { Secret } from '../../src/core/secret.ts';
+import type { Devnet } from '../../src/devnet/index.ts';
+import { createInlineExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
+import { type ChainSource, createCometSource } from '../../src/indexer/index.ts';
+import type { Disk } from '../../src/node/disk.ts';
+import type { Log, LogFields } from '../../src/node/log.ts';
+import { createNode, type KithNode, type NodeDeps } from '../../src/node/node.ts';
+import type { SealingKeys } from '../../src/node/sealing-keys.ts';
+import {
+  createMemoryDisk,
+  createMemoryHeaderFile,
+  type HeaderFile,
+  type MemoryDisk,
+  type MemoryDiskOptions,
+} from '../../src/node/store/index.ts';
+import { measurements, NOW, pki, platform } from './attestation.ts';
+import { createManualClock, type ManualClock } from './manual-clock.ts';
+import { seededRandom } from './seeded-random.ts';
+
+/** A simulated cluster that believes the measurements of `attestation.ts`. */
+export function testCluster(changes: Partial<ClusterConfiguration> = {}): Cluster {
+  const random = seededRandom('cluster');
+  return createCluster({
+    version: 1,
+    chainId: 'kith-devnet',
+    trustAnchor: { development: toBase64Url(pki.root) },
+    policy: defaultPolicy([measurements]),
+    allowSimulated: true,
+    allowUnbacked: true,
+    confirmations: 1,
+    operators: [],
+    governance: { threshold: 1, publicKeys: [toBase64Url(ed25519PublicKey(random.bytes(32)))] },
+    recovery: { threshold: 1, publicKeys: [toBase64Url(hpkeGenerateKeyPair(random).publicKey)] },
+    limits: DEFAULT_LIMITS,
+    ...changes,
+  });
+}
+
+/** Disks of one node that survive its restarts. */
+export interface TestDisk extends Disk {
+  readonly header: HeaderFile;
+  readonly sealed: MemoryDisk;
+  readonly chain: () => MemoryDisk;
+  readonly asides: () => number;
+}
+
+export function createTestDisk(options: { sealed?: MemoryDiskOptions; chain?: MemoryDiskOptions } = {}): TestDisk {
+  let header = createMemoryHeaderFile();
+  let sealed = createMemoryDisk(options.sealed);
+  let chain = createMemoryDisk(options.chain);
+  let asides = 0;
+  return {
+    header: { read: () => header.read(), write: (bytes) => header.write(bytes) },
+    get sealed() {
+      return sealed;
+    },
+    chain: () => chain,
+    asides: () => asides,
+    openSealed: async () => sealed.open(),
+    async openChain({ fresh }) {
+      if (fresh) chain = createMemoryDisk(options.chain);
+      return chain.open();
+    },
+    async setAside() {
+      header = createMemoryHeaderFile();
+      sealed = createMemoryDisk(options.sealed);
+      return `aside ${++asides}`;
+    },
+  };
+}
+
+/** Keeps the sealing keys that a test injects, as peers would. */
+export function createKeptKeys(): SealingKeys & { readonly kept: Map<string, Secret> } {
+  const kept = new Map<string, Secret>();
+  return {
+    kept,
+    warning: undefined,
+    async recover({ storeId }) {
+      const key = kept.get(toBase64Url(storeId));
+      return key && Secret.copy(key.expose());
+    },
+    async entrust(key, storeId) {
+      kept.set(toBase64Url(storeId), Secret.copy(key.expose()));
+    },
+  };
+}
+
+export interface LogLine {
+  readonly level: keyof Log;
+  readonly event: string;
+  readonly fields: LogFields;
+}
+
+export interface TestNode {
+  readonly node: KithNode;
+  readonly clock: ManualClock;
+  readonly cluster: Cluster;
+  readonly disk: TestDisk;
+  readonly keys: ReturnType<typeof createKeptKeys>;
+  readonly lines: LogLine[];
+  /** Starts it and lets time pass until it is ready. */
+  ready(): Promise<void>;
+  /** Lets time pass until the condition holds. */
+  until(condition: () => boolean): Promise<void>;
+}
+
+export interface TestNodeOptions {
+  readonly devnet: Devnet;
+  readonly cluster?: Cluster;
+  readonly disk?: TestDisk;
+  readonly keys?: ReturnType<typeof createKeptKeys>;
+  readonly sources?: (clock: ManualClock) => readonly ChainSource[];
+  readonly deps?: Partial<NodeDeps>;
+  readonly startHeight?: number;
+  readonly seed?: string;
+}
+
+const running: TestNode[] = [];
+afterEach(async () => {
+  for (const { node, clock } of running.splice(0)) await clock.settle(node.stop());
+});
+
+/** Virtual seconds after which a condition is taken never to hold. */
+const PATIENCE_S = 600;
+
+export function createTestNode(options: TestNodeOptions): TestNode {
+  const { devnet } = options;
+  const clock = createManualClock(NOW * 1000);
+  const cluster = options.cluster ?? testCluster();
+  const disk = options.disk ?? createTestDisk();
+  const keys = options.keys ?? createKeptKeys();
+  const lines: LogLine[] = [];
+  const logAt =
+    (level: keyof Log) =>
+    (event: string, fields: LogFields = {}) =>
+      void lines.push({ level, event, fields });
+  const log: Log = { debug: logAt('debug'), info: logAt('info'), warn: logAt('warn'), error: logAt('error') };
+  const comet = () => [
+    createCometSource(
+      { transport: devnet.transport('comet'), clock, decodable: isDecodableFlag },
+      { textPrefix: 'kith/' },
+    ),
+  ];
+  const node = createNode(
+    {
+      clock,
+      random: seededRandom(options.seed ?? 'node'),
+      log,
+      cluster,
+      disk,
+      sources: options.sources?.(clock) ?? comet(),
+      executor: createInlineExecutor({ clock }),
+      sealingKeys: keys,
+      quoteSource: createSimulatedSource({ clock }, platform, measurements),
+      collateralSources: [createSimulatedCollateral(pki)],
+      ...options.deps,
+    },
+    { version: '0.0.0', startHeight: options.startHeight },
+  );
+  const self: TestNode = {
+    node,
+    clock,
+    cluster,
+    disk,
+    keys,
+    lines,
+    async ready() {
+      await clock.settle(node.start());
+      await self.until(() => node.service.readiness().ready);
+    },
+    async until(condition) {
+      for (let second = 0; !condition(); second++) {
+        if (second === PATIENCE_S)
+          throw new Error(`not after ${PATIENCE_S} s: ${JSON.stringify(node.service.readiness())}`);
+        await clock.advance(1_000);
+      }
+    },
+  };
+  running.push(self);
+  return self;
+}
