@@ -7,6 +7,7 @@ import { addConfigCommands } from './config.ts';
 import { addDevCommand } from './dev.ts';
 import { addDevnetCommand } from './devnet.ts';
 import { addFmdCommands } from './fmd.ts';
+import { addNodeCommand } from './node.ts';
 import { VERSION } from './version.ts';
 
 export function buildProgram(): Command {
@@ -17,6 +18,7 @@ export function buildProgram(): Command {
     .helpCommand(false)
     .showHelpAfterError(false);
   addConfigCommands(program);
+  addNodeCommand(program);
   addDevCommand(program);
   addDevnetCommand(program);
   addFmdCommands(program);

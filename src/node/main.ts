@@ -23,15 +23,18 @@ import { systemClock as clock, systemRandom as random } from '../core/system.ts'
 import { createDefaultExecutor, isDecodableFlag } from '../fmd/index.ts';
 import { type ChainSource, createCometSource, createHttpTransport, createMaspSource } from '../indexer/index.ts';
 import type { ConfigurationErrorCode, NodeConfiguration } from './configuration.ts';
-import { createHttpServer } from './http/index.ts';
+import { createAdminServer, createHttpServer, type HttpServer } from './http/index.ts';
 import type { Log } from './log.ts';
 import { createNode } from './node.ts';
-import { createUnbackedKeys } from './sealing-keys.ts';
+import { createUnbackedKeys, type SealingKeys } from './sealing-keys.ts';
 import { createLevelDisk } from './store/level-disk.ts';
+import { createMetrics, createProcessWatch } from './telemetry/index.ts';
 
 export interface NodeProcess {
   /** http(s)://host:port of the public API. */
   readonly url: string;
+  /** Of metrics and console. */
+  readonly adminUrl: string;
   /**
    * Resolves when the node has ended: after `stop`, or because it cannot go on.
    * @throws KithError with the reason in the second case.
@@ -48,6 +51,8 @@ export interface NodeProcessDeps {
   readonly version: string;
   /** What a simulated domain that runs this build measures. */
   readonly measurement: () => MeasurementSet;
+  /** In the place of those the cluster configuration asks for. */
+  readonly sealingKeys?: SealingKeys | undefined;
 }
 
 const STOP_MS = 10_000;
@@ -64,6 +69,7 @@ const INTEL_ROOT_CRL = 'https://certificates.trustedservices.intel.com/IntelSGXR
 export async function startNode(deps: NodeProcessDeps, configuration: NodeConfiguration): Promise<NodeProcess> {
   const { log, cluster, version } = deps;
   const quotes = quotesOf(deps, configuration);
+  let replaced = 0;
   const node = createNode(
     {
       clock,
@@ -75,16 +81,24 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
       executor: createDefaultExecutor({
         clock,
         onFallback: (reason) => log.warn('slow-detection', { reason }),
-        onReplaced: (reason) => log.warn('worker-replaced', { reason }),
+        onReplaced: (reason) => {
+          replaced++;
+          log.warn('worker-replaced', { reason });
+        },
       }),
+      workersReplaced: () => replaced,
       quoteSource: quotes.source,
       collateralSources: quotes.collateral,
-      sealingKeys: cluster.configuration.allowUnbacked ? createUnbackedKeys() : undefined,
+      sealingKeys: deps.sealingKeys ?? (cluster.configuration.allowUnbacked ? createUnbackedKeys() : undefined),
     },
     { version, startHeight: configuration['start-height'] },
   );
+  const { service } = node;
+  const watch = createProcessWatch();
+  const stats = () => node.stats();
+  const metrics = createMetrics({ stats, runtime: watch.read });
   const http = createHttpServer(
-    { service: node.service, log },
+    { service, log, events: metrics.http },
     {
       ...configuration.http!,
       version,
@@ -94,12 +108,13 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
       tls: tlsOf(configuration),
     },
   );
-  const listeners = createLifeCycle({ clock }, [http], { stopTimeoutMs: STOP_LISTENER_MS });
+  const admin = createAdminServer({ service, stats, metricsText: metrics.text, log }, configuration.admin!);
+  const watching = { name: 'process', start: async () => watch.start(), stop: async () => watch.stop() };
+  const listeners = createLifeCycle({ clock }, [watching, http, admin], { stopTimeoutMs: STOP_LISTENER_MS });
   await listeners.start();
-  const { address, port, family } = http.address!;
-  const scheme = configuration['tls-cert'] === undefined ? 'http' : 'https';
-  const url = `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
-  log.info('listening', { url });
+  const url = urlOf(http, configuration['tls-cert'] === undefined ? 'http' : 'https');
+  const adminUrl = urlOf(admin, 'http');
+  log.info('listening', { url, adminUrl });
 
   let stopping: Promise<void> | undefined;
   const end = Promise.withResolvers<void>();
@@ -123,7 +138,12 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
     await stop().catch(() => undefined);
     end.reject(error);
   });
-  return { url, ended: end.promise, stop };
+  return { url, adminUrl, ended: end.promise, stop };
+}
+
+function urlOf(server: HttpServer, scheme: string): string {
+  const { address, port, family } = server.address!;
+  return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
 function badOption(message: string): never {

@@ -10,9 +10,9 @@ import {
   type QuoteSource,
 } from '../attestation/index.ts';
 import { abortable, sleep } from '../core/deadline.ts';
-import { isKithError, KithError, messageOf } from '../core/errors.ts';
+import { isKithError, KithError } from '../core/errors.ts';
 import { hpkeGenerateKeyPair } from '../core/hpke.ts';
-import { type NodeId, nodeIdFromBytes, type RegId } from '../core/ids.ts';
+import { type NodeId, nodeIdFromBytes, parseRegId, type RegId } from '../core/ids.ts';
 import { createLifeCycle, type Part } from '../core/life-cycle.ts';
 import type { Timer } from '../core/ports.ts';
 import type { RosterEntry } from '../core/roster.ts';
@@ -24,12 +24,17 @@ import { missingForReady, readinessOf } from './readiness.ts';
 import { assemble, type Running, type RunningDeps, type RunningOptions } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
 import type { NodeInfo, NodeService, Phase, RegistrationStatus, ServiceCall } from './service.ts';
+import { countQuotes, statsOf } from './stats.ts';
+import { countWrites, type KeyValueStore } from './store/index.ts';
+import { createOperationCounter, createPseudonyms, type NodeStats, type Pseudonyms } from './telemetry/index.ts';
 
 export interface NodeDeps extends RunningDeps {
   /** Undefined: nobody keeps keys, and the cluster does not allow a node alone. */
   readonly sealingKeys: SealingKeys | undefined;
   readonly quoteSource: QuoteSource;
   readonly collateralSources: readonly CollateralSource[];
+  /** Workers of the executor that died and were replaced so far. */
+  readonly workersReplaced?: (() => number) | undefined;
 }
 
 export interface NodeOptions extends RunningOptions {
@@ -42,6 +47,8 @@ export interface KithNode {
   readonly service: NodeService;
   /** The parts, once the store is open; for observers. */
   readonly running: Running | undefined;
+  /** For metrics and console. */
+  stats(): NodeStats;
   /**
    * Resolves once the node follows the chain; `service.readiness()` tells when it serves.
    * @throws KithError of the store, before anything of it was used.
@@ -75,6 +82,9 @@ class Node implements KithNode {
   readonly #hpkeKeyPair: ReturnType<typeof hpkeGenerateKeyPair>;
   readonly #lifeCycle: ReturnType<typeof createLifeCycle>;
   readonly #quoter: ReturnType<typeof createQuoter>;
+  readonly #counted = createOperationCounter();
+  readonly #quotes = { made: 0, failed: 0, waiting: 0 };
+  readonly #writes = { batches: 0, failures: 0, bytesWritten: 0 };
   readonly #collateral: ReturnType<typeof createCollateralKeeper>;
   #phase: Phase = 'starting';
   #reasons: readonly string[] = ['starting'];
@@ -83,13 +93,23 @@ class Node implements KithNode {
   #evidence: Evidence | undefined;
   #operations: Operations | undefined;
   #check: Timer | undefined;
+  #pseudonyms: Pseudonyms | undefined;
 
   constructor(deps: NodeDeps, options: NodeOptions) {
-    this.#deps = deps;
+    const { disk, clock, cluster } = deps;
+    const counting = (open: () => Promise<KeyValueStore>) => async () => countWrites(await open(), this.#writes);
+    this.#deps = {
+      ...deps,
+      disk: {
+        header: disk.header,
+        openSealed: counting(() => disk.openSealed()),
+        openChain: (how) => disk.openChain(how),
+        setAside: () => disk.setAside(),
+      },
+    };
     this.#options = options;
-    const { clock, cluster } = deps;
     this.#hpkeKeyPair = hpkeGenerateKeyPair(deps.random);
-    this.#quoter = createQuoter({ source: deps.quoteSource, clock });
+    this.#quoter = countQuotes(createQuoter({ source: deps.quoteSource, clock }), this.#quotes);
     this.#collateral = createCollateralKeeper({ sources: deps.collateralSources, clock }, { anchor: cluster.anchor });
     this.#lifeCycle = createLifeCycle({ clock }, this.#parts(), { stopTimeoutMs: STOP_PART_MS });
     this.service = this.#createService();
@@ -97,6 +117,18 @@ class Node implements KithNode {
 
   get running(): Running | undefined {
     return this.#running;
+  }
+
+  stats(): NodeStats {
+    return statsOf({
+      service: this.service,
+      running: this.#running,
+      registrationsMax: this.#deps.cluster.configuration.limits.registrationsMax,
+      operations: this.#counted,
+      quotes: this.#quotes,
+      writes: this.#writes,
+      workersReplaced: this.#deps.workersReplaced?.() ?? 0,
+    });
   }
 
   start(options: { signal?: AbortSignal } = {}): Promise<void> {
@@ -192,6 +224,7 @@ class Node implements KithNode {
     const { held } = this.#running.registrations.counts;
     log.info('store-open', { nodeId, fresh: launched.fresh, registrations: held });
     if (sealingKeys.warning) log.warn('unbacked', { reason: sealingKeys.warning });
+    this.#pseudonyms = createPseudonyms(launched.identity.logKey);
     this.#evidence = this.#evidenceFor(nodeId);
     this.#operations = createOperations({
       random: this.#deps.random,
@@ -260,14 +293,17 @@ class Node implements KithNode {
   }
 
   async #carryOut(kind: RequestKind, id: RegId | undefined, box: SealedBox) {
-    this.#serving();
     const { log } = this.#deps;
     try {
+      this.#serving();
       const answer = await this.#operations!.carryOut(kind, id, box);
-      log.debug('operation-taken', { kind });
+      this.#counted.accepted(kind);
+      log.debug('operation-taken', { kind, registration: this.#pseudonyms?.(parseRegId(answer.id)) });
       return answer;
     } catch (error) {
-      log.debug('operation-refused', { kind, code: isKithError(error) ? error.code : messageOf(error) });
+      const code = isKithError(error) ? error.code : 'internal';
+      this.#counted.refused(kind, code);
+      log.debug('operation-refused', { kind, code, registration: id && this.#pseudonyms?.(id) });
       throw error;
     }
   }

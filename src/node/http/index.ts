@@ -1,3 +1,10 @@
-// The door of the HTTP server: fastify stays behind it.
+// The door of the HTTP servers: fastify stays behind it.
 
-export { createHttpServer, type HttpServer, type HttpServerOptions } from './server.ts';
+export { type AdminServerDeps, type AdminServerOptions, createAdminServer } from './admin.ts';
+export type { HttpServer } from './listener.ts';
+export {
+  createHttpServer,
+  type HttpEvents,
+  type HttpServerDeps,
+  type HttpServerOptions,
+} from './server.ts';

@@ -17,3 +17,6 @@ export const REQUEST_TIMEOUT_MS = 20_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 72_000;
 /** Clients counted for rate limits at once: about 200 bytes each. */
 export const RATE_CLIENTS_MAX = 50_000;
+
+/** Connections of the admin listener at once: a Prometheus or two, some consoles. */
+export const ADMIN_CONNECTIONS_MAX = 64;

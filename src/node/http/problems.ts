@@ -40,6 +40,7 @@ export const PROBLEMS: Readonly<Record<string, ProblemKind>> = {
   'wrong-payload': bad('The payload is not the one that was signed'),
   'payload-missing': bad('A register needs its payload'),
   'payload-unexpected': bad('Only a register has a payload'),
+  'wrong-host': { status: 421, title: 'The Host header names somebody else' },
   'not-found': { status: 404, title: 'There is nothing here' },
   'unknown-registration': { status: 404, title: 'No registration with this id' },
   superseded: { status: 409, title: 'A newer operation with other content is held' },

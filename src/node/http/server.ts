@@ -1,11 +1,10 @@
 // The public HTTP listener: fastify around a NodeService. Requests are checked here, answered there.
 
 import { readFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
 import cors from '@fastify/cors';
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyInstance } from 'fastify';
 import { KithError } from '../../core/errors.ts';
 import { shape, type TSchema } from '../../core/schema.ts';
 import type { Log } from '../log.ts';
@@ -17,8 +16,9 @@ import {
   RATE_CLIENTS_MAX,
   REQUEST_TIMEOUT_MS,
 } from './limits.ts';
-import { problemOf, problemOfError } from './problems.ts';
+import { createListener, type HttpServer } from './listener.ts';
 import { convertQuery } from './query.ts';
+import { answerProblem, routeOf, sendProblem } from './replies.ts';
 import { addRoutes } from './routes.ts';
 import { BODY_BYTES_MAX } from './schemas.ts';
 
@@ -36,41 +36,26 @@ export interface HttpServerOptions {
   readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
 }
 
-export interface HttpServer {
-  readonly name: string;
-  start(): Promise<void>;
-  /** Ends what is in work and closes. */
-  stop(): Promise<void>;
-  /** Where it listens, once started. */
-  readonly address: AddressInfo | undefined;
+/** Told what was answered: for counting. */
+export interface HttpEvents {
+  /** @param route the pattern, never the path, which holds an id; `none` where no route matched. */
+  onAnswered(route: string, status: number): void;
+}
+
+export interface HttpServerDeps {
+  readonly service: NodeService;
+  readonly log: Log;
+  readonly events?: HttpEvents | undefined;
 }
 
 /** The public API of a node. */
-export function createHttpServer(deps: { service: NodeService; log: Log }, options: HttpServerOptions): HttpServer {
-  let app: FastifyInstance | undefined;
-  let starting: Promise<void> | undefined;
-  return {
-    name: 'http',
-    start() {
-      starting ??= (async () => {
-        app = await buildApp(deps, options);
-        await app.listen({ host: options.host, port: options.port });
-      })();
-      return starting;
-    },
-    async stop() {
-      await starting?.catch(() => undefined);
-      await app?.close();
-    },
-    get address() {
-      return (app?.server.address() ?? undefined) as AddressInfo | undefined;
-    },
-  };
+export function createHttpServer(deps: HttpServerDeps, options: HttpServerOptions): HttpServer {
+  return createListener('http', () => buildApp(deps, options), options);
 }
 
 /** The fastify instance with all routes, not listening yet: for tests that inject requests. */
 export async function buildApp(
-  { service, log }: { service: NodeService; log: Log },
+  { service, log, events }: HttpServerDeps,
   options: HttpServerOptions,
 ): Promise<FastifyInstance> {
   const https = options.tls && {
@@ -99,6 +84,9 @@ export async function buildApp(
   app.setNotFoundHandler((_request, reply) =>
     answerProblem(reply, 'not-found', 'See /openapi.json for what there is.'),
   );
+  if (events) {
+    app.addHook('onResponse', async (request, reply) => events.onAnswered(routeOf(request), reply.statusCode));
+  }
   if (options.simulated) {
     app.addHook('onSend', async (_request, reply) => {
       reply.header('x-kith-simulated', 'true');
@@ -157,20 +145,4 @@ function validatorOf(schema: TSchema, part: string) {
       return { error: error as Error };
     }
   };
-}
-
-function answerProblem(reply: FastifyReply, code: string, detail: string): FastifyReply {
-  const { problem } = problemOf(code, detail);
-  return reply.code(problem.status).type('application/problem+json').send(problem);
-}
-
-function sendProblem(log: Log, request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply {
-  const { problem, retryAfter, fault } = problemOfError(error);
-  // The route's pattern, never the path: that holds an id.
-  const route = request.routeOptions.url ?? 'none';
-  if (fault) {
-    log.error('http-fault', { route, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-  } else log.debug('http-refused', { route, code: problem.code });
-  if (retryAfter !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', String(retryAfter));
-  return reply.code(problem.status).type('application/problem+json').send(problem);
 }

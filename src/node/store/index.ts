@@ -1,5 +1,6 @@
 // The sealed store: the door of this part of src/node.
 
+export { countWrites, type WriteCounts } from './count-writes.ts';
 export type { StoreErrorCode } from './errors.ts';
 export { type HeaderFile, type HeaderKeyServer, readHeader, type StoreHeader, signHeader } from './header.ts';
 export type { KeyValueOp, KeyValueStore } from './key-value.ts';

@@ -70,6 +70,10 @@ export class RecordTable {
     return this.#head;
   }
 
+  get records(): number {
+    return this.#root.records;
+  }
+
   count(tag: Uint8Array): number {
     return this.#index.count(tag);
   }

@@ -66,6 +66,8 @@ export interface SealedStore {
   readonly identity: StoreIdentity;
   /** The newest synced state, for peers to remember: what a rolled-back store is measured by. */
   readonly head: StoreHead;
+  /** Records of all namespaces, as of the last synced batch. */
+  readonly records: number;
   /** The namespace of a label; asked for twice it is the same records. */
   namespace<T>(label: string, shape: Shape<T>): Namespace<T>;
   /**
@@ -160,6 +162,9 @@ function sealedStore(
     identity,
     get head() {
       return table.head;
+    },
+    get records() {
+      return table.records;
     },
     namespace(label, shape) {
       let ofLabel = namespaces.get(label);

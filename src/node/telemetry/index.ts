@@ -1,4 +1,8 @@
 // What operators see of a node: logs and metrics. Neither tells who is registered or what matched.
 
+export { createMetrics, type Metrics, type MetricsDeps } from './metrics.ts';
+export { createOperationCounter, type OperationCounter, type OperationCounts } from './operation-counts.ts';
 export { createPinoLog, type LogLevel, type PinoLogOptions } from './pino-log.ts';
+export { createProcessWatch, type ProcessWatch } from './process-stats.ts';
 export { createPseudonyms, type Pseudonyms } from './pseudonyms.ts';
+export type { NodeStats, ProcessStats } from './stats.ts';

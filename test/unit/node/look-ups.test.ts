@@ -84,7 +84,12 @@ describe('look-ups', () => {
   it('write at most two batches for an empty block, whatever the number of keys', async () => {
     for (const users of [0, 1, 12]) {
       const batches: string[] = [];
-      const onBatch = (store: string) => ({ onBatch: () => (batches.push(store), 'written' as const) });
+      const onBatch = (store: string) => ({
+        onBatch() {
+          batches.push(store);
+          return 'written' as const;
+        },
+      });
       const disk = createTestDisk({ sealed: onBatch('sealed'), chain: onBatch('chain') });
       const devnet = createDevnet({ replay: replayOf(linesFor(found).slice(0, 4)) });
       const test = createTestNode({ devnet, disk });

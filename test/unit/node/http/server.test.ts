@@ -1,81 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { KithError } from '../../../../src/core/errors.ts';
-import type { RegId } from '../../../../src/core/ids.ts';
 import { LOOK_UPS_PER_MINUTE } from '../../../../src/node/http/limits.ts';
 import { PROBLEMS } from '../../../../src/node/http/problems.ts';
 import { buildApp, createHttpServer, type HttpServerOptions } from '../../../../src/node/http/server.ts';
-import type { Log, LogFields } from '../../../../src/node/log.ts';
-import type { NodeService, OperationAnswer } from '../../../../src/node/service.ts';
+import type { NodeService } from '../../../../src/node/service.ts';
+import { answer, fakeService, ID, recordingLog } from '../../../support/node-service.ts';
 
-const ID = 'A'.repeat(43);
 const BOX = { suite: 'suite', enc: 'B'.repeat(43), ciphertext: 'abc_-' };
-
-const answer: OperationAnswer = {
-  id: ID,
-  status: 'confirmed',
-  expiryHeight: 9,
-  receipts: ['r'],
-  sealed: { nonce: 'n', ciphertext: 'c' },
-};
-
-/** A service that answers what the test says and keeps what it was asked. */
-function fakeService(changes: Partial<NodeService> = {}) {
-  const asked: unknown[] = [];
-  const service: NodeService = {
-    readiness: () => ({ ready: true, phase: 'ready', reasons: [] }),
-    node: () => ({
-      nodeId: 'n',
-      clusterId: 'c',
-      configVersion: 1,
-      version: '0.1.0',
-      phase: 'ready',
-      simulated: true,
-      heights: { chain: 4, indexed: 3, detected: 2, anchored: 1, first: 1 },
-      members: 1,
-      quorum: { needed: 1, reachable: 1 },
-      incarnation: 1,
-    }),
-    members: () => [],
-    attestation: async (nonce) => {
-      asked.push(nonce.length);
-      return {
-        quote: 'q',
-        nodeId: 'n',
-        hpke: [{ suite: 's', publicKey: 'p' }],
-        roster: [],
-        configurationHash: 'h',
-        noncePath: { root: 'r', index: 0, count: 1, path: [] },
-      };
-    },
-    register: async (box) => {
-      asked.push(box);
-      return answer;
-    },
-    renew: async (id, box) => {
-      asked.push([id, box]);
-      return { ...answer, status: 'pending' };
-    },
-    revoke: async (id, box) => {
-      asked.push([id, box]);
-      return answer;
-    },
-    registration: (id: RegId) => ({ id, status: 'confirmed', expiryHeight: 9, confirmations: 1 }),
-    indexSet: async (id, options) => {
-      asked.push(options);
-      return { id, since: options.since, nonce: 'n', ciphertext: 'c', etag: `"${options.since}"` };
-    },
-    ...changes,
-  };
-  return { service, asked };
-}
-
-function recordingLog() {
-  const lines: { event: string; fields: LogFields | undefined }[] = [];
-  const write = (event: string, fields?: LogFields) => void lines.push({ event, fields });
-  const log: Log = { debug: write, info: write, warn: write, error: write };
-  return { log, lines };
-}
 
 const OPTIONS: HttpServerOptions = { host: '127.0.0.1', port: 0, version: '0.1.0', simulated: true, rateLimit: true };
 
@@ -91,6 +23,26 @@ async function appOf(changes: Partial<NodeService> = {}, options: Partial<HttpSe
   open.push(app);
   return { app, asked, lines };
 }
+
+describe('the events of the HTTP server', () => {
+  it('tell pattern and status of each answer, and never a path or an id', async () => {
+    const { service } = fakeService();
+    const told: [string, number][] = [];
+    const events = { onAnswered: (route: string, status: number) => void told.push([route, status]) };
+    const app = await buildApp({ service, log: recordingLog().log, events }, OPTIONS);
+    open.push(app);
+    await app.inject(`/v1/registrations/${ID}`);
+    await app.inject(`/v1/index-sets/${ID}?since=-1`);
+    await app.inject({ method: 'POST', url: `/v1/registrations/${ID}/renew`, payload: BOX });
+    await app.inject(`/nowhere/${ID}`);
+    expect(told).toEqual([
+      ['/v1/registrations/:id', 200],
+      ['/v1/index-sets/:id', 400],
+      ['/v1/registrations/:id/renew', 202],
+      ['none', 404],
+    ]);
+  });
+});
 
 describe('the HTTP API', () => {
   it('serves health, readiness with its reasons, the node and its members', async () => {

@@ -1,0 +1,84 @@
+// The admin listener: metrics and the console, for the operator alone. It has no password: it listens on loopback
+// unless told otherwise, answers no other site, and refuses requests that reached it under somebody else's name, which
+// is how a page in a browser would get at it (DNS rebinding).
+
+import { isIP } from 'node:net';
+import process from 'node:process';
+import fastify, { type FastifyInstance } from 'fastify';
+import type { Log } from '../log.ts';
+import type { NodeService } from '../service.ts';
+import type { NodeStats } from '../telemetry/stats.ts';
+import { CONSOLE_PAGE, CONSOLE_POLICY } from './console-page.ts';
+import { consoleState } from './console-state.ts';
+import { ADMIN_CONNECTIONS_MAX, HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './limits.ts';
+import { createListener, type HttpServer } from './listener.ts';
+import { answerProblem, sendProblem } from './replies.ts';
+
+export interface AdminServerDeps {
+  readonly service: NodeService;
+  readonly stats: () => NodeStats;
+  /** One scrape, in Prometheus' text format. */
+  readonly metricsText: () => Promise<string>;
+  readonly log: Log;
+}
+
+export interface AdminServerOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
+/** Format 0.0.4 of Prometheus. */
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+/** Nothing here takes a body. */
+const BODY_BYTES_MAX = 1_024;
+
+/** The listener for metrics and console. */
+export function createAdminServer(deps: AdminServerDeps, options: AdminServerOptions): HttpServer {
+  return createListener('admin', () => buildAdminApp(deps, options), options);
+}
+
+/** The fastify instance with all routes, not listening yet: for tests that inject requests. */
+export async function buildAdminApp(deps: AdminServerDeps, options: AdminServerOptions): Promise<FastifyInstance> {
+  const { service, stats, metricsText, log } = deps;
+  const app: FastifyInstance = fastify({
+    logger: false,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    forceCloseConnections: true,
+    return503OnClosing: true,
+  });
+  app.server.maxConnections = ADMIN_CONNECTIONS_MAX;
+  app.server.headersTimeout = HEADERS_TIMEOUT_MS;
+  app.setErrorHandler((error, request, reply) => sendProblem(log, request, reply, error));
+  app.setNotFoundHandler((_request, reply) => answerProblem(reply, 'not-found', 'See /console and /metrics.'));
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+    });
+    if (!isOwnName(request.headers.host, options.host)) {
+      return answerProblem(reply, 'wrong-host', 'Ask by IP address, as localhost, or by the name that --admin has.');
+    }
+    return undefined;
+  });
+  app.get('/healthz', async () => ({ status: 'alive' }));
+  app.get('/metrics', async (_request, reply) => reply.type(METRICS_TYPE).send(await metricsText()));
+  app.get('/console/state', async () => consoleState(service, stats(), process.memoryUsage.rss()));
+  app.get('/console', async (_request, reply) =>
+    reply.type('text/html; charset=utf-8').header('content-security-policy', CONSOLE_POLICY).send(CONSOLE_PAGE),
+  );
+  await app.ready();
+  return app;
+}
+
+/** Whether a Host header names this listener in a way that no foreign domain can. */
+export function isOwnName(header: string | undefined, configured: string): boolean {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::\d{1,5})?$/.exec(header ?? '');
+  if (!match) return false;
+  if (match[1] !== undefined) return isIP(match[1]) === 6;
+  const name = match[2]!.toLowerCase();
+  return isIP(name) === 4 || name === 'localhost' || name === configured.toLowerCase();
+}

@@ -1,0 +1,77 @@
+// The numbers of a node, gathered from its parts.
+
+import type { Quoter } from '../attestation/index.ts';
+import type { Running } from './running.ts';
+import type { NodeService } from './service.ts';
+import type { WriteCounts } from './store/index.ts';
+import type { NodeStats, OperationCounter } from './telemetry/index.ts';
+
+export interface QuoteCounts {
+  made: number;
+  failed: number;
+  waiting: number;
+}
+
+/** The same quoter; `counts` follows what it does. */
+export function countQuotes(quoter: Quoter, counts: QuoteCounts): Quoter {
+  return {
+    kind: quoter.kind,
+    stop: () => quoter.stop(),
+    async quote(claim, options) {
+      counts.waiting++;
+      try {
+        const quote = await quoter.quote(claim, options);
+        counts.made++;
+        return quote;
+      } catch (error) {
+        counts.failed++;
+        throw error;
+      } finally {
+        counts.waiting--;
+      }
+    },
+  };
+}
+
+export interface StatsSource {
+  readonly service: NodeService;
+  readonly running: Running | undefined;
+  readonly registrationsMax: number;
+  readonly operations: OperationCounter;
+  readonly quotes: QuoteCounts;
+  readonly writes: WriteCounts;
+  readonly workersReplaced: number;
+}
+
+const NO_DETECTION = { keys: 0, keyMemoryBytes: 0, pairs: 0, pendingPairs: { head: 0, backfill: 0 } };
+const NO_INDEXER = {
+  phase: 'starting',
+  counts: { blocks: 0, transactions: 0, flags: 0, unflagged: 0, undecodable: 0 },
+  missing: undefined,
+  stale: false,
+  upstreams: [],
+} as const;
+
+export function statsOf({ service, running, ...source }: StatsSource): NodeStats {
+  const { ready, phase, reasons } = service.readiness();
+  const { version, simulated, heights, members, quorum } = service.node();
+  const { held, known } = running?.registrations.counts ?? { held: 0, known: 0 };
+  return {
+    version,
+    phase,
+    ready,
+    reasons: reasons.length,
+    simulated,
+    heights,
+    registrations: { held, tombstones: known - held, max: source.registrationsMax },
+    indexSets: { groups: running?.indexSets.groups ?? 0, waiting: running?.lookUps.waiting ?? 0 },
+    backfill: { blocksBehind: running?.detector.backfillBlocks ?? 0 },
+    detection: { ...(running?.engine.stats ?? NO_DETECTION), workersReplaced: source.workersReplaced },
+    indexer: running?.indexer.status() ?? NO_INDEXER,
+    store: { records: running?.store.records ?? 0, ...source.writes },
+    quotes: { ...source.quotes },
+    operations: source.operations.read(),
+    members: { attested: members, connected: members },
+    quorum,
+  };
+}

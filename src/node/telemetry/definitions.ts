@@ -1,0 +1,181 @@
+// Every metric that is read from the stats of a node, as a table. Labels have few values, all of them words of ours:
+// an upstream is called by its position, because URLs may hold passwords.
+
+import type { NodeStats, ProcessStats } from './stats.ts';
+
+export interface Snapshot {
+  readonly node: NodeStats;
+  readonly runtime: ProcessStats;
+}
+
+export type Sample = readonly [value: number, labels?: Readonly<Record<string, string>>];
+
+export interface MetricDefinition {
+  readonly name: string;
+  readonly kind: 'gauge' | 'counter';
+  readonly help: string;
+  readonly labels: readonly string[];
+  read(snapshot: Snapshot): readonly Sample[];
+}
+
+type Value = number | boolean | readonly Sample[];
+
+function define(kind: MetricDefinition['kind'], labels: readonly string[]) {
+  return (name: string, help: string, value: (snapshot: Snapshot) => Value): MetricDefinition => ({
+    name,
+    kind,
+    help,
+    labels,
+    read(snapshot) {
+      const found = value(snapshot);
+      return typeof found === 'object' ? found : [[Number(found)]];
+    },
+  });
+}
+
+const gauge = define('gauge', []);
+const counter = define('counter', []);
+const gaugeBy = (label: string) => define('gauge', [label]);
+
+/** One sample for each entry of a record. */
+const each = (label: string, values: Readonly<Record<string, number>>): Sample[] =>
+  Object.entries(values).map(([name, value]) => [value, { [label]: name }]);
+
+/** One for the state that is, zero for the others, so that a state that ends is seen to. */
+const oneOf = (label: string, names: readonly string[], is: string): Sample[] =>
+  names.map((name) => [Number(name === is), { [label]: name }]);
+
+const PHASES: readonly NodeStats['phase'][] = [
+  'starting',
+  'attesting',
+  'recovering',
+  'catching-up',
+  'ready',
+  'draining',
+  'fenced',
+];
+const INDEXER_PHASES: readonly NodeStats['indexer']['phase'][] = [
+  'starting',
+  'syncing',
+  'following',
+  'unreachable',
+  'stopped',
+];
+
+type UpstreamStats = NodeStats['indexer']['upstreams'][number];
+const upstreams = (node: NodeStats, value: (upstream: UpstreamStats) => number): Sample[] =>
+  node.indexer.upstreams.map((upstream, position) => [value(upstream), { upstream: String(position) }]);
+
+const NODE: readonly MetricDefinition[] = [
+  gaugeBy('version')('kith_node_info', 'always 1; the version of the software', ({ node }) => [
+    [1, { version: node.version }],
+  ]),
+  gaugeBy('phase')('kith_node_phase', '1 for the phase the node is in', ({ node }) =>
+    oneOf('phase', PHASES, node.phase),
+  ),
+  gauge('kith_node_ready', 'whether it serves', ({ node }) => node.ready),
+  gauge('kith_node_reasons', 'reasons the readiness gives', ({ node }) => node.reasons),
+  gauge('kith_node_simulated', 'whether the cluster is simulated and protects nobody', ({ node }) => node.simulated),
+  gaugeBy('kind')('kith_node_height_blocks', 'chain, indexed, detected, anchored, first indexed', ({ node }) =>
+    each('kind', node.heights),
+  ),
+  gaugeBy('state')('kith_node_members', 'other members, attested and connected', ({ node }) =>
+    each('state', node.members),
+  ),
+  gaugeBy('kind')('kith_node_quorum_members', 'members needed for a quorum, and reachable ones', ({ node }) =>
+    each('kind', node.quorum),
+  ),
+];
+
+const REGISTRATIONS: readonly MetricDefinition[] = [
+  gauge('kith_registrations_held', 'with keys: detected for', ({ node }) => node.registrations.held),
+  gauge('kith_registrations_tombstones', 'ended ones that are remembered', ({ node }) => node.registrations.tombstones),
+  gauge('kith_registrations_max', 'what the cluster configuration allows', ({ node }) => node.registrations.max),
+  define('counter', ['kind'])('kith_operations_accepted_total', 'operations taken', ({ node }) =>
+    node.operations.accepted.map(({ kind, count }) => [count, { kind }]),
+  ),
+  define('counter', ['kind', 'reason'])('kith_operations_refused_total', 'operations refused', ({ node }) =>
+    node.operations.refused.map(({ kind, reason, count }) => [count, { kind, reason }]),
+  ),
+  gauge('kith_index_sets_groups', 'groups of registrations that share records', ({ node }) => node.indexSets.groups),
+  gauge('kith_index_sets_waiting', 'look-ups that wait for the next height', ({ node }) => node.indexSets.waiting),
+];
+
+const DETECTION: readonly MetricDefinition[] = [
+  gauge(
+    'kith_backfill_behind_blocks',
+    'old blocks still to test for new keys',
+    ({ node }) => node.backfill.blocksBehind,
+  ),
+  gauge('kith_detection_keys', 'keys in the table', ({ node }) => node.detection.keys),
+  gauge('kith_detection_key_memory_bytes', 'memory of the table', ({ node }) => node.detection.keyMemoryBytes),
+  counter('kith_detection_pairs_total', 'pairs of flag and key tested', ({ node }) => node.detection.pairs),
+  gaugeBy('lane')('kith_detection_pending_pairs', 'pairs that wait or are in work', ({ node }) =>
+    each('lane', node.detection.pendingPairs),
+  ),
+  counter(
+    'kith_detection_workers_replaced_total',
+    'workers that died and were replaced',
+    ({ node }) => node.detection.workersReplaced,
+  ),
+];
+
+const INDEXER: readonly MetricDefinition[] = [
+  gaugeBy('phase')('kith_indexer_phase', '1 for the phase the indexer is in', ({ node }) =>
+    oneOf('phase', INDEXER_PHASES, node.indexer.phase),
+  ),
+  counter('kith_indexer_blocks_total', 'blocks written', ({ node }) => node.indexer.counts.blocks),
+  counter('kith_indexer_transactions_total', 'MASP transactions', ({ node }) => node.indexer.counts.transactions),
+  counter('kith_indexer_flags_total', 'flags of them', ({ node }) => node.indexer.counts.flags),
+  counter('kith_indexer_unflagged_total', 'transactions without flags', ({ node }) => node.indexer.counts.unflagged),
+  counter('kith_indexer_undecodable_total', 'of them: flags unreadable', ({ node }) => node.indexer.counts.undecodable),
+  gauge(
+    'kith_indexer_missing',
+    'whether no upstream has the next height',
+    ({ node }) => node.indexer.missing !== undefined,
+  ),
+  gauge('kith_indexer_stale', 'whether the tip stands still', ({ node }) => node.indexer.stale),
+  gaugeBy('upstream')('kith_indexer_upstream_failures', 'failures since its last good answer', ({ node }) =>
+    upstreams(node, ({ failures }) => failures),
+  ),
+  gaugeBy('upstream')('kith_indexer_upstream_height_blocks', 'newest height it names', ({ node }) =>
+    upstreams(node, ({ latest }) => latest ?? 0),
+  ),
+  gaugeBy('upstream')('kith_indexer_upstream_dropped', 'whether it contradicted itself', ({ node }) =>
+    upstreams(node, ({ dropped }) => Number(dropped !== undefined)),
+  ),
+];
+
+const STORE_AND_QUOTES: readonly MetricDefinition[] = [
+  gauge('kith_store_records', 'sealed records', ({ node }) => node.store.records),
+  counter('kith_store_batches_total', 'batches synced', ({ node }) => node.store.batches),
+  counter('kith_store_failures_total', 'batches that failed', ({ node }) => node.store.failures),
+  counter('kith_store_written_bytes_total', 'bytes of synced batches', ({ node }) => node.store.bytesWritten),
+  counter('kith_quotes_made_total', 'quotes made', ({ node }) => node.quotes.made),
+  counter('kith_quotes_failed_total', 'quotes that failed', ({ node }) => node.quotes.failed),
+  gauge('kith_quotes_waiting', 'requests in line for one', ({ node }) => node.quotes.waiting),
+];
+
+const PROCESS: readonly MetricDefinition[] = [
+  gauge('kith_process_resident_memory_bytes', 'resident memory', ({ runtime }) => runtime.residentBytes),
+  gauge('kith_process_heap_bytes', 'JavaScript heap in use', ({ runtime }) => runtime.heapBytes),
+  gauge('kith_process_external_bytes', 'memory outside of the heap', ({ runtime }) => runtime.externalBytes),
+  counter('kith_process_cpu_seconds_total', 'processor time', ({ runtime }) => runtime.cpuSeconds),
+  gaugeBy('quantile')(
+    'kith_process_loop_delay_seconds',
+    'lateness of the event loop since the last scrape',
+    (snapshot) => {
+      const { median, p99, max } = snapshot.runtime.loopDelaySeconds;
+      return each('quantile', { '0.5': median, '0.99': p99, '1': max });
+    },
+  ),
+];
+
+export const DEFINITIONS: readonly MetricDefinition[] = [
+  ...NODE,
+  ...REGISTRATIONS,
+  ...DETECTION,
+  ...INDEXER,
+  ...STORE_AND_QUOTES,
+  ...PROCESS,
+];

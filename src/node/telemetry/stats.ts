@@ -1,0 +1,69 @@
+// What the metrics and the console show of a node, read at each scrape. Numbers only, and none that depends on what
+// matched: how much work there was, never what it found.
+
+import type { EngineStats } from '../../fmd/index.ts';
+import type { IndexerStatus } from '../../indexer/index.ts';
+import type { Phase } from '../service.ts';
+import type { OperationCounts } from './operation-counts.ts';
+
+/** Counters count since the process began; everything else is as of now. */
+export interface NodeStats {
+  /** Of the software. */
+  readonly version: string;
+  readonly phase: Phase;
+  readonly ready: boolean;
+  /** How many reasons the readiness gives. */
+  readonly reasons: number;
+  readonly simulated: boolean;
+  readonly heights: {
+    /** Newest height known of the chain; 0 before the first. */
+    readonly chain: number;
+    readonly indexed: number;
+    readonly detected: number;
+    readonly anchored: number;
+    /** Lowest height that is indexed. */
+    readonly first: number;
+  };
+  readonly registrations: {
+    /** With keys: detected for. */
+    readonly held: number;
+    /** Revoked and expired ones that are remembered. */
+    readonly tombstones: number;
+    /** `registrationsMax` of the cluster configuration. */
+    readonly max: number;
+  };
+  readonly indexSets: {
+    readonly groups: number;
+    /** Look-ups that wait for the next height. */
+    readonly waiting: number;
+  };
+  readonly backfill: {
+    /** Blocks that new registrations still have to be tested against, from the lowest that any of them lacks. */
+    readonly blocksBehind: number;
+  };
+  readonly detection: EngineStats & { readonly workersReplaced: number };
+  readonly indexer: Pick<IndexerStatus, 'phase' | 'counts' | 'missing' | 'stale' | 'upstreams'>;
+  readonly store: {
+    readonly records: number;
+    /** Synced batches, failed ones not among them. */
+    readonly batches: number;
+    readonly failures: number;
+    readonly bytesWritten: number;
+  };
+  readonly quotes: { readonly made: number; readonly failed: number; readonly waiting: number };
+  readonly operations: OperationCounts;
+  readonly members: { readonly attested: number; readonly connected: number };
+  readonly quorum: { readonly needed: number; readonly reachable: number };
+}
+
+/** The process a node runs in. */
+export interface ProcessStats {
+  readonly residentBytes: number;
+  /** Of the JavaScript heap in use. */
+  readonly heapBytes: number;
+  /** Outside of the heap: keys and buffers. */
+  readonly externalBytes: number;
+  readonly cpuSeconds: number;
+  /** How late the event loop was, since these were read last. */
+  readonly loopDelaySeconds: { readonly median: number; readonly p99: number; readonly max: number };
+}

@@ -1,0 +1,124 @@
+// A node as its listeners see it, without one behind it.
+
+import type { RegId } from '../../src/core/ids.ts';
+import type { Log, LogFields } from '../../src/node/log.ts';
+import type { NodeService, OperationAnswer } from '../../src/node/service.ts';
+import type { NodeStats, ProcessStats } from '../../src/node/telemetry/index.ts';
+
+export const ID = 'A'.repeat(43);
+
+export const answer: OperationAnswer = {
+  id: ID,
+  status: 'confirmed',
+  expiryHeight: 9,
+  receipts: ['r'],
+  sealed: { nonce: 'n', ciphertext: 'c' },
+};
+
+/** A service that answers what the test says and keeps what it was asked. */
+export function fakeService(changes: Partial<NodeService> = {}) {
+  const asked: unknown[] = [];
+  const service: NodeService = {
+    readiness: () => ({ ready: true, phase: 'ready', reasons: [] }),
+    node: () => ({
+      nodeId: 'n',
+      clusterId: 'c',
+      configVersion: 1,
+      version: '0.1.0',
+      phase: 'ready',
+      simulated: true,
+      heights: { chain: 4, indexed: 3, detected: 2, anchored: 1, first: 1 },
+      members: 1,
+      quorum: { needed: 1, reachable: 1 },
+      incarnation: 1,
+    }),
+    members: () => [],
+    attestation: async (nonce) => {
+      asked.push(nonce.length);
+      return {
+        quote: 'q',
+        nodeId: 'n',
+        hpke: [{ suite: 's', publicKey: 'p' }],
+        roster: [],
+        configurationHash: 'h',
+        noncePath: { root: 'r', index: 0, count: 1, path: [] },
+      };
+    },
+    register: async (box) => {
+      asked.push(box);
+      return answer;
+    },
+    renew: async (id, box) => {
+      asked.push([id, box]);
+      return { ...answer, status: 'pending' };
+    },
+    revoke: async (id, box) => {
+      asked.push([id, box]);
+      return answer;
+    },
+    registration: (id: RegId) => ({ id, status: 'confirmed', expiryHeight: 9, confirmations: 1 }),
+    indexSet: async (id, options) => {
+      asked.push(options);
+      return { id, since: options.since, nonce: 'n', ciphertext: 'c', etag: `"${options.since}"` };
+    },
+    ...changes,
+  };
+  return { service, asked };
+}
+
+/** A log that keeps its lines. */
+export function recordingLog() {
+  const lines: { event: string; fields: LogFields | undefined }[] = [];
+  const write = (event: string, fields?: LogFields) => void lines.push({ event, fields });
+  const log: Log = { debug: write, info: write, warn: write, error: write };
+  return { log, lines };
+}
+
+/** Stats in which every number is another. */
+export function fakeStats(changes: Partial<NodeStats> = {}): NodeStats {
+  return {
+    version: '0.1.0',
+    phase: 'ready',
+    ready: true,
+    reasons: 2,
+    simulated: true,
+    heights: { chain: 1_005, indexed: 1_004, detected: 1_003, anchored: 1_002, first: 1_001 },
+    registrations: { held: 12, tombstones: 13, max: 14 },
+    indexSets: { groups: 21, waiting: 22 },
+    backfill: { blocksBehind: 31 },
+    detection: {
+      keys: 41,
+      keyMemoryBytes: 42,
+      pairs: 43,
+      pendingPairs: { head: 44, backfill: 45 },
+      workersReplaced: 46,
+    },
+    indexer: {
+      phase: 'following',
+      counts: { blocks: 51, transactions: 52, flags: 53, unflagged: 54, undecodable: 55 },
+      missing: { from: 1, to: 2 },
+      stale: true,
+      upstreams: [
+        { name: 'http://user:hunter2@a', latest: 61, failures: 62, dropped: undefined },
+        { name: 'http://b', latest: undefined, failures: 63, dropped: 'went backwards' },
+      ],
+    },
+    store: { records: 71, batches: 72, failures: 73, bytesWritten: 74 },
+    quotes: { made: 81, failed: 82, waiting: 83 },
+    operations: {
+      accepted: [{ kind: 'register', count: 91 }],
+      refused: [{ kind: 'renew', reason: 'expired', count: 92 }],
+    },
+    members: { attested: 101, connected: 102 },
+    quorum: { needed: 103, reachable: 104 },
+    ...changes,
+  };
+}
+
+export const fakeProcess: ProcessStats = {
+  residentBytes: 111,
+  heapBytes: 112,
+  externalBytes: 113,
+  cpuSeconds: 114.5,
+  loopDelaySeconds: { median: 0.5, p99: 0.75, max: 1.5 },
+};
