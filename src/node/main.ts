@@ -117,8 +117,13 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
   log.info('listening', { url, adminUrl });
 
   let stopping: Promise<void> | undefined;
-  const end = Promise.withResolvers<void>();
-  end.promise.catch(() => undefined);
+  let resolveEnded: () => void = () => undefined;
+  let rejectEnded: (error: unknown) => void = () => undefined;
+  const ended = new Promise<void>((resolve, reject) => {
+    resolveEnded = resolve;
+    rejectEnded = reject;
+  });
+  ended.catch(() => undefined);
   const stopAll = async () => {
     using limit = deadline(clock, STOP_MS);
     await abortable(
@@ -129,16 +134,16 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
   };
   const stop = () => {
     stopping ??= stopAll();
-    stopping.then(end.resolve, end.reject);
+    stopping.then(resolveEnded, rejectEnded);
     return stopping;
   };
   node.start().catch(async (error: unknown) => {
     if (stopping) return;
     log.error('start-failed', { reason: messageOf(error) });
+    rejectEnded(error);
     await stop().catch(() => undefined);
-    end.reject(error);
   });
-  return { url, adminUrl, ended: end.promise, stop };
+  return { url, adminUrl, ended, stop };
 }
 
 function urlOf(server: HttpServer, scheme: string): string {

@@ -71,7 +71,7 @@ export function statsOf({ service, running, ...source }: StatsSource): NodeStats
     store: { records: running?.store.records ?? 0, ...source.writes },
     quotes: { ...source.quotes },
     operations: source.operations.read(),
-    members: { attested: members, connected: members },
+    members: { attested: Math.max(0, members - 1), connected: Math.max(0, members - 1) },
     quorum,
   };
 }

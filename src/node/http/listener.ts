@@ -2,9 +2,11 @@
 
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import { KithError, messageOf } from '../../core/errors.ts';
 
 export interface HttpServer {
   readonly name: string;
+  /** @throws KithError `listen-failed`. */
   start(): Promise<void>;
   /** Ends what is in work and closes. */
   stop(): Promise<void>;
@@ -25,7 +27,9 @@ export function createListener(
     start() {
       starting ??= (async () => {
         app = await build();
-        await app.listen({ host, port });
+        await app.listen({ host, port }).catch((cause: unknown) => {
+          throw new KithError('listen-failed', `cannot listen on ${host}:${port}: ${messageOf(cause)}`, { cause });
+        });
       })();
       return starting;
     },
