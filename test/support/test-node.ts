@@ -61,6 +61,7 @@ export interface TestDisk extends Disk {
 }
 
 export function createTestDisk(options: { sealed?: MemoryDiskOptions; chain?: MemoryDiskOptions } = {}): TestDisk {
+  const empty = ({ onBatch }: MemoryDiskOptions = {}) => createMemoryDisk(onBatch ? { onBatch } : {});
   let header = createMemoryHeaderFile();
   let sealed = createMemoryDisk(options.sealed);
   let chain = createMemoryDisk(options.chain);
@@ -74,12 +75,12 @@ export function createTestDisk(options: { sealed?: MemoryDiskOptions; chain?: Me
     asides: () => asides,
     openSealed: async () => sealed.open(),
     async openChain({ fresh }) {
-      if (fresh) chain = createMemoryDisk(options.chain);
+      if (fresh) chain = empty(options.chain);
       return chain.open();
     },
     async setAside() {
       header = createMemoryHeaderFile();
-      sealed = createMemoryDisk(options.sealed);
+      sealed = empty(options.sealed);
       return `aside ${++asides}`;
     },
   };
