@@ -6,6 +6,7 @@ import { addClusterCommands } from './cluster.ts';
 import { addConfigCommands } from './config.ts';
 import { addDevCommand } from './dev.ts';
 import { addDevnetCommand } from './devnet.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { addFmdCommands } from './fmd.ts';
 import { VERSION } from './version.ts';
 
@@ -17,6 +18,7 @@ export function buildProgram(): Command {
     .helpCommand(false)
     .showHelpAfterError(false);
   addConfigCommands(program);
+  addDoctorCommand(program);
   addDevCommand(program);
   addDevnetCommand(program);
   addFmdCommands(program);

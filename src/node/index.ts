@@ -13,3 +13,6 @@ export {
   redact,
   resolveConfiguration,
 } from './configuration.ts';
+export type { HostPort } from './option-values.ts';
+export { readHeader } from './store/header.ts';
+export { createHeaderFile } from './store/level-header-file.ts';
