@@ -6,6 +6,7 @@ import { addClusterCommands } from './cluster.ts';
 import { addConfigCommands } from './config.ts';
 import { addDevCommand } from './dev.ts';
 import { addDevnetCommand } from './devnet.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { addFmdCommands } from './fmd.ts';
 import { addNodeCommand } from './node.ts';
 import { VERSION } from './version.ts';
@@ -19,6 +20,7 @@ export function buildProgram(): Command {
     .showHelpAfterError(false);
   addConfigCommands(program);
   addNodeCommand(program);
+  addDoctorCommand(program);
   addDevCommand(program);
   addDevnetCommand(program);
   addFmdCommands(program);

@@ -15,4 +15,7 @@ export {
 } from './configuration.ts';
 export type { Log, LogFields } from './log.ts';
 export { type NodeProcess, type NodeProcessDeps, startNode } from './main.ts';
+export type { HostPort } from './option-values.ts';
+export { readHeader } from './store/header.ts';
+export { createHeaderFile } from './store/level-header-file.ts';
 export { createPinoLog } from './telemetry/index.ts';

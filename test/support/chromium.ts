@@ -1,7 +1,7 @@
 // Runs a TypeScript module in headless Chromium: bundled for browsers, in a page of its own, with what it returned
 // as JSON.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { build } from 'esbuild';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
@@ -23,6 +24,22 @@ export const chromium: string | undefined = [process.env['KITH_CHROMIUM'], ...CA
 const TIMEOUT_MS = 120_000;
 /** Room for some quotes and collateral as JSON. */
 const ANSWER_BYTES_MAX = 4_194_304;
+
+/** The sandbox needs privileges that containers lack, /dev/shm is small there; the page is ours alone. */
+const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'];
+
+/** The body of the page at `url` as it stands after its scripts have had five virtual seconds. */
+export async function bodyInChromium(url: string): Promise<string> {
+  if (!chromium) throw new Error('no Chromium');
+  const profile = mkdtempSync(join(tmpdir(), 'kith-chromium-'));
+  const words = [...FLAGS, `--user-data-dir=${profile}`, '--virtual-time-budget=5000', '--dump-dom', url];
+  try {
+    const { stdout } = await promisify(execFile)(chromium, words, { timeout: TIMEOUT_MS, maxBuffer: ANSWER_BYTES_MAX });
+    return /<body>[\s\S]*<\/body>/.exec(stdout)?.[0] ?? '';
+  } finally {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
 
 /** One script for browsers: the module, what it imports, and no Node built-in (an import of one fails here). */
 export async function bundleForBrowser(source: string): Promise<string> {
@@ -92,9 +109,7 @@ export async function runInChromium(source: string, input: unknown): Promise<unk
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  // The sandbox needs privileges that containers lack, /dev/shm is small there; the page is ours alone.
-  const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'];
-  const child = spawn(chromium, [...flags, `--user-data-dir=${profile}`, '--remote-debugging-port=0', url], {
+  const child = spawn(chromium, [...FLAGS, `--user-data-dir=${profile}`, '--remote-debugging-port=0', url], {
     stdio: 'ignore',
     detached: true,
   });

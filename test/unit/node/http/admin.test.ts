@@ -5,6 +5,7 @@ import { buildAdminApp, isOwnName } from '../../../../src/node/http/admin.ts';
 import { createAdminServer } from '../../../../src/node/http/index.ts';
 import type { NodeService } from '../../../../src/node/service.ts';
 import { createMetrics } from '../../../../src/node/telemetry/index.ts';
+import { bodyInChromium, chromium } from '../../../support/chromium.ts';
 import { fakeProcess, fakeService, fakeStats, recordingLog } from '../../../support/node-service.ts';
 
 const open: { close(): Promise<unknown> }[] = [];
@@ -142,5 +143,23 @@ describe('the admin listener', () => {
     await server.stop();
     await server.stop();
     expect(server.address).toBeUndefined();
+  });
+});
+
+describe.skipIf(!chromium)('the console in a browser', () => {
+  it('runs under its policy, shows the state, and shows what is hostile as text', async () => {
+    const reasons = ['<img src=x onerror="document.body.textContent=1">'];
+    const { deps } = depsOf({ readiness: () => ({ ready: false, phase: 'recovering', reasons }) });
+    const server = createAdminServer(deps, { host: '127.0.0.1', port: 0 });
+    await server.start();
+    try {
+      const body = await bodyInChromium(`http://127.0.0.1:${server.address!.port}/console`);
+      expect(body).toContain('<div id="simulated">SIMULATED</div>');
+      expect(body).toContain('<div id="phase" class="bad">recovering, not ready</div>');
+      expect(body).toContain('<dt>anchored</dt><dd>1002</dd>');
+      expect(body).toContain('<li>&lt;img src=x onerror=');
+    } finally {
+      await server.stop();
+    }
   });
 });
