@@ -3,7 +3,7 @@
 import process from 'node:process';
 import type { Command } from 'commander';
 import { KithError } from '../core/errors.ts';
-import { createPinoLog, startNode } from '../node/index.ts';
+import { openLog, startNode } from '../node/index.ts';
 import { measureBuild, readCluster } from './cluster-file.ts';
 import { addCommand, type CommandContext, usageError } from './command.ts';
 import { declareNodeOptions, resolveNodeOptions } from './node-options.ts';
@@ -30,7 +30,7 @@ async function run(options: Record<string, unknown>, { terminal, json }: Command
   const { values } = await resolveNodeOptions(options, process.env);
   if (values.cluster === undefined) throw usageError('--cluster <file> is missing: the cluster this node belongs to');
   const cluster = await readCluster(values.cluster);
-  const log = createPinoLog({ level: values['log-level']!, simulated: cluster.simulated });
+  const log = await openLog({ level: values['log-level']!, simulated: cluster.simulated });
   const node = await startNode({ log, cluster, version: VERSION, measurement: measureBuild }, values);
   const facts = { url: node.url, admin: node.adminUrl, clusterId: cluster.id, simulated: cluster.simulated };
   terminal.stdout.write(

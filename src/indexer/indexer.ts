@@ -202,10 +202,25 @@ class ChainIndexer implements Indexer {
   }
 
   async #pin(): Promise<void> {
-    const { startHeight, chainId } = this.#options;
-    const known = this.#upstreams.all.find(({ status, dropped }) => status && !dropped)?.status;
-    if (startHeight === undefined && !known) return;
-    await this.#deps.notes.pin(chainId, Math.max(1, startHeight ?? known?.earliest ?? 1));
+    const start = this.#options.startHeight ?? (await this.#firstHeight());
+    if (start !== undefined) await this.#deps.notes.pin(this.#options.chainId, Math.max(1, start));
+  }
+
+  /** The lowest height of an upstream with flags; where none is configured, the first transaction there is. */
+  async #firstHeight(): Promise<number | undefined> {
+    const usable = this.#upstreams.all.filter(({ dropped }) => !dropped);
+    const withFlags = usable.filter(({ source }) => source.flags);
+    const known = (withFlags.length > 0 ? withFlags : usable).find(({ status }) => status);
+    if (!known?.status) return undefined;
+    if (!known.source.firstTransaction) return known.status.earliest;
+    try {
+      return await known.source.firstTransaction({ signal: this.#controller.signal });
+    } catch (error) {
+      throwIfAborted(this.#controller.signal);
+      if (!isKithError(error)) throw error;
+      this.#upstreams.failed(known, error);
+      return undefined;
+    }
   }
 
   /** Writes [from, to]; false when the upstreams no longer offer all of it. */

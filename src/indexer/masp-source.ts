@@ -25,6 +25,8 @@ export function createMaspSource(deps: MaspSourceDeps): ChainSource {
   /** Whether the last answer was an error: newer versions let caches keep those for good. */
   let failed = false;
   let known = 0;
+  /** No transaction is below: a search that was cut off goes on here. */
+  let searched = FIRST_HEIGHT;
 
   async function get<T>(target: string, form: Shape<T>, signal: AbortSignal): Promise<T> {
     try {
@@ -56,6 +58,19 @@ export function createMaspSource(deps: MaspSourceDeps): ChainSource {
       const latest = await latestHeight(signal);
       return { chainId: undefined, earliest: FIRST_HEIGHT, latest, latestHash: undefined };
     },
+    async firstTransaction({ signal }) {
+      const range = async (from: number, to: number) => {
+        const target = `/api/v1/tx?height=${from}&height_offset=${to - from}`;
+        const { txs } = await get(target, MASP_TXS, signal);
+        return txs.map(({ block_height }) => block_height);
+      };
+      const latest = await latestHeight(signal);
+      for (; searched <= latest; searched += SEARCH_RANGES * MASP_RANGE_BLOCKS) {
+        const heights = await heightsFrom(range, searched, latest);
+        if (heights.length > 0) return Math.min(...heights);
+      }
+      return Math.max(FIRST_HEIGHT, latest);
+    },
     async blocks(from, to, { signal }) {
       // Beyond its last block the API answers 500, and an empty answer would mean blocks without transactions.
       if (to > known && to > (await latestHeight(signal))) {
@@ -66,6 +81,22 @@ export function createMaspSource(deps: MaspSourceDeps): ChainSource {
       return readBlocks(txs, from, to, name);
     },
   };
+}
+
+/** Ranges asked for at once in search of the first transaction: the API has no other way to find it. */
+const SEARCH_RANGES = 8;
+
+/** The heights with transactions in the next ranges. */
+async function heightsFrom(
+  heightsIn: (from: number, to: number) => Promise<readonly number[]>,
+  from: number,
+  latest: number,
+): Promise<number[]> {
+  const starts = Array.from({ length: SEARCH_RANGES }, (_, i) => from + i * MASP_RANGE_BLOCKS);
+  const answers = starts
+    .filter((start) => start <= latest)
+    .map((start) => heightsIn(start, Math.min(latest, start + MASP_RANGE_BLOCKS - 1)));
+  return (await Promise.all(answers)).flat();
 }
 
 type MaspTxs = ReturnType<typeof MASP_TXS.parse>['txs'];

@@ -53,6 +53,11 @@ export interface ChainSource {
   /** @throws KithError `upstream-unreachable`, `bad-answer`, `upstream-refused`, `answer-too-large`. */
   status(options: { signal: AbortSignal }): Promise<SourceStatus>;
   /**
+   * Where to begin, for a source whose `earliest` is far below anything of interest; it may take many requests.
+   * @throws KithError as `status`.
+   */
+  firstTransaction?(options: { signal: AbortSignal }): Promise<number>;
+  /**
    * Each height from `from` to `to` once, in order; blocks without MASP transactions are there too, and empty.
    * @throws KithError as `status`, and `height-unavailable`.
    */

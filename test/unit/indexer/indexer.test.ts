@@ -11,6 +11,7 @@ import {
   LINES,
   linesTo,
   type MakeSource,
+  masp,
   POLL_MS,
   reach,
   stored,
@@ -118,6 +119,33 @@ describe('an indexer', () => {
     await reach(run, TIP);
     expect(await stored(run)).toEqual(LINES);
     expect(run.events).toEqual([]);
+  });
+
+  it('begins at the first transaction where only a masp-indexer is known, even if asking fails in between', async () => {
+    const devnet = createDevnet({ replay: replayOf(LINES) });
+    devnet.fault({ rates: { errors: 0.2 } });
+    const run = await begin([masp(devnet)]);
+    for (let i = 0; i < 600 && !run.notes.checkpoint; i++) await run.clock.advance(POLL_MS);
+    expect(run.notes.checkpoint).toMatchObject({ start: FIRST });
+  });
+
+  it('begins where a source with flags begins, whoever answers first', async () => {
+    const devnet = createDevnet({ replay: replayOf(LINES.slice(20)) });
+    const all = createDevnet({ replay: replayOf(LINES) });
+    const late: MakeSource = (clock) => {
+      const source = comet(devnet)(clock);
+      let asked = 0;
+      return {
+        ...source,
+        async status(options) {
+          if (asked++ < 3) throw new KithError('upstream-unreachable', 'not yet');
+          return source.status(options);
+        },
+      };
+    };
+    const run = await begin([late, masp(all)]);
+    await reach(run, FIRST + 100);
+    expect(run.notes.checkpoint).toMatchObject({ start: LINES[20]!.height });
   });
 
   it('takes silence for silence, not for a chain without new blocks', async () => {
