@@ -1,17 +1,18 @@
 // The HTTP API from the client's side: requests with an end, answers checked by shape, problems as errors.
 
-import { deadline } from '../core/deadline.ts';
-import { isKithError, KithError } from '../core/errors.ts';
+import { abortError, deadline } from '../core/deadline.ts';
+import { isKithError, KithError, printable } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
 import type { Clock } from '../core/ports.ts';
+import { HEIGHT_MAX } from '../core/registration/limits.ts';
 import { list, type Shape, shape, Type, text, uint } from '../core/schema.ts';
-import { clientError } from './errors.ts';
-import type { ClientRequest, ClientTransport } from './transport.ts';
+import { clientError, type NodeRefusal } from './errors.ts';
+import type { ClientRequest, ClientResponse, ClientTransport } from './transport.ts';
 
-/** An index set of a hundred thousand entries is below it. */
+/** The longest answer to a look-up is a quarter of it; a node splits what is longer. */
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 /** Above the longest queue for a quote. */
-const REQUEST_TIMEOUT_MS = 30_000;
+export const REQUEST_TIMEOUT_MS = 30_000;
 
 const base64url = text(ANSWER_BYTES_MAX);
 
@@ -34,7 +35,62 @@ export const operationShape = shape(
   }),
 );
 
-const problemShape = shape(Type.Object({ code: text(64), detail: text(4_096) }));
+export const registrationShape = shape(
+  Type.Object({
+    id: text(43, 43),
+    status: Type.Union([
+      Type.Literal('pending'),
+      Type.Literal('confirmed'),
+      Type.Literal('expired'),
+      Type.Literal('revoked'),
+    ]),
+    expiryHeight: uint(HEIGHT_MAX),
+    confirmations: uint(),
+  }),
+);
+export const indexSetShape = shape(
+  Type.Object({ id: text(43, 43), since: uint(HEIGHT_MAX), nonce: text(32, 32), ciphertext: text(ANSWER_BYTES_MAX) }),
+);
+
+/** Nothing a node calls by name is longer. */
+const word = text(128);
+const height = uint(HEIGHT_MAX);
+export const nodeShape = shape(
+  Type.Object({
+    nodeId: text(43, 43),
+    clusterId: text(43, 43),
+    configVersion: uint(),
+    version: word,
+    phase: word,
+    simulated: Type.Boolean(),
+    heights: Type.Object({ chain: height, indexed: height, detected: height, anchored: height }),
+    members: uint(),
+    quorum: Type.Object({ needed: uint(), reachable: uint() }),
+    incarnation: uint(),
+  }),
+);
+export const membersShape = shape(
+  list(
+    Type.Object({
+      nodeId: text(43, 43),
+      operator: word,
+      tcbStatus: word,
+      phase: word,
+      lag: uint(),
+      lastSeenSeconds: Type.Number({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+    }),
+    1_024,
+  ),
+);
+export const readinessShape = shape(Type.Object({ phase: word, reasons: list(text(1_024), 64) }));
+
+const problemShape = shape(
+  Type.Object({ code: Type.String({ maxLength: 64, pattern: '^[a-z][a-z0-9-]*$' }), detail: text(4_096) }),
+);
+/** What a terminal or a log is handed of a detail that may be anybody's. */
+const DETAIL_CHARS_MAX = 1_000;
+/** What stands before a node answers with these, and not in a problem's form, when it cannot reach the node. */
+const GATEWAY_STATUSES = [502, 503, 504];
 
 export interface NodeApi {
   /** Of the node, without a slash at its end. */
@@ -47,6 +103,8 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   /** How long the node may take; the default is for everything but long polls. */
   readonly timeoutMs?: number;
+  /** A status of 400 or more whose answer has the form asked for all the same. */
+  readonly acceptStatus?: number;
 }
 
 /** @throws KithError `bad-url`. */
@@ -55,15 +113,16 @@ export function createNodeApi(deps: { transport: ClientTransport; clock: Clock }
 
   async function call<T>(request: ClientRequest, form: Shape<T>, options: CallOptions): Promise<T> {
     using limit = deadline(deps.clock, options.timeoutMs ?? REQUEST_TIMEOUT_MS, options.signal);
-    const { status, body } = await deps.transport
+    const { status, body, retryAfterSeconds } = await deps.transport
       .request(request, { signal: limit.signal, bytesMax: ANSWER_BYTES_MAX })
       .catch((error: unknown) => {
+        if (options.signal.aborted) throw abortError(options.signal);
         if (isKithError(error, 'timeout'))
           throw clientError('node-unreachable', `${url} does not answer in time`, error);
         throw error;
       });
+    if (status >= 400 && status !== options.acceptStatus) throw refusalOf({ status, body, retryAfterSeconds }, url);
     const value = read(body, `answer of ${url}`);
-    if (status >= 400) throw problemOf(value, status, url);
     try {
       return form.parse(value, `answer of ${url}`);
     } catch (cause) {
@@ -97,7 +156,21 @@ function read(body: string, where: string): unknown {
 }
 
 /** A refusal of the node under its own code, so that callers can tell "unknown-registration" from "not-ready". */
-function problemOf(value: unknown, status: number, url: string): KithError {
-  if (!problemShape.matches(value)) return clientError('bad-answer', `${url} answers with status ${status}`);
-  return new KithError(value.code, `${url} refuses: ${value.detail}`);
+function refusalOf({ status, body, retryAfterSeconds }: ClientResponse, url: string): KithError {
+  const problem = problemIn(body, url);
+  if (problem) {
+    const message = `${url} refuses: ${printable(problem.detail, DETAIL_CHARS_MAX)}`;
+    return Object.assign(new KithError(problem.code, message), { status, retryAfterSeconds }) satisfies NodeRefusal;
+  }
+  const code = GATEWAY_STATUSES.includes(status) ? 'node-unreachable' : 'bad-answer';
+  return clientError(code, `${url} answers with status ${status} and no reason`);
+}
+
+function problemIn(body: string, url: string) {
+  try {
+    return problemShape.parse(parseJson(body, url), url);
+  } catch (error) {
+    if (isKithError(error)) return undefined;
+    throw error;
+  }
 }

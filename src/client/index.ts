@@ -1,9 +1,46 @@
-// The SDK for wallets, in browsers and in Node: verify a node, then register, renew, revoke with it.
+// The SDK for wallets, in browsers and in Node: verify a node, then register, renew, revoke with it, and read the index
+// set from any node.
 
+export {
+  addAnswer,
+  type Entry,
+  emptyView,
+  type IndexSetView,
+  mergeViews,
+  viewSyncedTo,
+  viewUpTo,
+} from '../fmd/browser.ts';
 export { type CallOptions, createNodeApi, type NodeApi } from './api.ts';
-export type { ClientErrorCode } from './errors.ts';
+export { type ClientErrorCode, isNodeRefusal, type NodeRefusal, passesWithTime } from './errors.ts';
 export { createFetchTransport } from './fetch.ts';
+export { followIndexSet, type WaitOptions, waitForHeight } from './follow.ts';
+export {
+  type IndexSetOwner,
+  type NodesReading,
+  ownerOf,
+  type ReadOptions,
+  readFromNodes,
+  readIndexSet,
+  WAIT_SECONDS_MAX,
+} from './index-set.ts';
+export {
+  type MemberInfo,
+  type NodeInfo,
+  type NodeStatus,
+  nodeStatus,
+  type RegistrationStatus,
+  registrationStatus,
+} from './node-info.ts';
 export { type OperationResult, sendOperation, type WalletOperation } from './operations.ts';
+export {
+  type OperationOptions,
+  type RegisterOptions,
+  type Registration,
+  type RenewOptions,
+  registerWallet,
+  renewWallet,
+  revokeWallet,
+} from './registration.ts';
 export type { ClientRequest, ClientResponse, ClientTransport } from './transport.ts';
 export { type VerifiedNode, verifyNode } from './verify-node.ts';
 export {
@@ -16,3 +53,4 @@ export {
   walletPayload,
   walletRegistrationId,
 } from './wallet.ts';
+export { createWalletClient, type WalletClient } from './wallet-client.ts';

@@ -2,6 +2,7 @@
 
 export { indexSetKey, type OpenedIndexSet, openIndexSet, type SealedIndexSet } from './index-sets/blob.ts';
 export type { Entry } from './index-sets/entries.ts';
+export { ENTRIES_PER_ANSWER_MAX } from './index-sets/limits.ts';
 export {
   addAnswer,
   emptyView,

@@ -119,7 +119,7 @@ describe('operations', () => {
       id: walletRegistrationId(wallet),
       status: 'confirmed',
       expiryHeight: 500,
-      receipts: [],
+      receipts: [Uint8Array.of(1, 2, 3)],
     });
     expect(node.received[0]!.payload).toEqual(walletPayload(wallet));
     await send({ type: 'renew', version: 110, expiryHeight: 600 });
