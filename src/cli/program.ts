@@ -2,11 +2,13 @@
 
 import { Command } from 'commander';
 import { addAttestCommands } from './attest.ts';
+import { addClientCommands } from './client.ts';
 import { addClusterCommands } from './cluster.ts';
 import { addConfigCommands } from './config.ts';
 import { addDevCommand } from './dev.ts';
 import { addDevnetCommand } from './devnet.ts';
 import { addFmdCommands } from './fmd.ts';
+import { addStatusCommand } from './status.ts';
 import { VERSION } from './version.ts';
 
 export function buildProgram(): Command {
@@ -22,5 +24,7 @@ export function buildProgram(): Command {
   addFmdCommands(program);
   addClusterCommands(program);
   addAttestCommands(program);
+  addClientCommands(program);
+  addStatusCommand(program);
   return program;
 }
