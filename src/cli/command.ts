@@ -1,6 +1,7 @@
 // The frame every `kith` command stands in: options, the two output forms, exit codes, one-line errors.
 
 import { type Command, CommanderError, InvalidArgumentError } from 'commander';
+import { fromHex } from '../core/bytes.ts';
 import { isKithError, KithError, messageOf, printable } from '../core/errors.ts';
 
 /** Done; refused or failed for a stated reason; wrong usage. */
@@ -85,6 +86,17 @@ export function integerOption(min: number, max: number): (text: string) => numbe
     }
     return value;
   };
+}
+
+/** The bytes of a hex option of exactly `length` bytes. @throws KithError, as wrong usage; the value is not quoted. */
+export function hexBytes(text: string, option: string, length: number): Uint8Array {
+  try {
+    const bytes = fromHex(text);
+    if (bytes.length === length) return bytes;
+  } catch (error) {
+    if (!isKithError(error)) throw error;
+  }
+  throw usageError(`${option} must be ${2 * length} hex digits (${length} bytes)`);
 }
 
 /** Runs `kith` with the words after its name. Never throws and never exits the process. */

@@ -1,8 +1,7 @@
 // `kith fmd keygen` and `kith fmd flag`: keys and flags for trying detection out.
 
 import type { Command } from 'commander';
-import { fromHex, toHex, utf8 } from '../core/bytes.ts';
-import { isKithError } from '../core/errors.ts';
+import { toHex, utf8 } from '../core/bytes.ts';
 import { systemRandom } from '../core/system.ts';
 import {
   type CompactSecretKey,
@@ -21,22 +20,12 @@ import {
   publicKeyOf,
   SEED_BYTES,
 } from '../fmd/index.ts';
-import { addCommand, integerOption, usageError } from './command.ts';
+import { addCommand, hexBytes, integerOption, usageError } from './command.ts';
 import { writeSecretFile } from './files.ts';
 
 const RECEIVERS_MAX = 10_000;
 const FLAGS_MAX = 100_000;
 const TAG_CHARS_MAX = 256;
-
-function bytesOption(text: string, option: string, length: number): Uint8Array {
-  try {
-    const bytes = fromHex(text);
-    if (bytes.length === length) return bytes;
-  } catch (error) {
-    if (!isKithError(error)) throw error;
-  }
-  throw usageError(`${option} must be ${2 * length} hex digits (${length} bytes)`);
-}
 
 function basepointOption(tag: string | undefined) {
   if (tag !== undefined && tag.length > TAG_CHARS_MAX) {
@@ -63,7 +52,7 @@ function addKeygen(parent: Command): void {
       const secrets: CompactSecretKey[] =
         seed === undefined
           ? Array.from({ length: count }, () => generateSecretKey({ random: systemRandom }))
-          : [deriveSeedKeys(bytesOption(seed, '--seed', SEED_BYTES)).secretKey];
+          : [deriveSeedKeys(hexBytes(seed, '--seed', SEED_BYTES)).secretKey];
       const receivers = secrets.map((secret, id) => ({
         id,
         n,
@@ -91,7 +80,7 @@ function addFlag(parent: Command): void {
         .option('--count <flags>', 'how many flags', integerOption(1, FLAGS_MAX), 1)
         .option('--tag <text>', 'the tag the public key was diversified by'),
     async ({ publicKey, count, tag }) => {
-      const bytes = bytesOption(publicKey, '--public-key', 64);
+      const bytes = hexBytes(publicKey, '--public-key', 64);
       const key = decodePublicKey([bytes.subarray(0, 32), bytes.subarray(32)], basepointOption(tag));
       const flags = Array.from({ length: count }, () =>
         toHex(encodeFlagBorsh(createFlag({ random: systemRandom }, key))),

@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { addAttestCommands } from './attest.ts';
+import { addClientCommands } from './client.ts';
 import { addClusterCommands } from './cluster.ts';
 import { addConfigCommands } from './config.ts';
 import { addDevCommand } from './dev.ts';
@@ -9,6 +10,7 @@ import { addDevnetCommand } from './devnet.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addFmdCommands } from './fmd.ts';
 import { addNodeCommand } from './node.ts';
+import { addStatusCommand } from './status.ts';
 import { VERSION } from './version.ts';
 
 export function buildProgram(): Command {
@@ -26,5 +28,7 @@ export function buildProgram(): Command {
   addFmdCommands(program);
   addClusterCommands(program);
   addAttestCommands(program);
+  addClientCommands(program);
+  addStatusCommand(program);
   return program;
 }

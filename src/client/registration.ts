@@ -129,8 +129,10 @@ async function registeredBirthday(
   { signal }: OperationOptions,
 ): Promise<number | undefined> {
   try {
-    // Only the birthday is wanted: above the highest height there are no entries.
-    const answer = await lookUp({ api }, ownerOf(wallet, cluster.id), HEIGHT_MAX, { signal });
+    // Only the birthday is wanted: above the tip there are no entries.
+    const answer = await lookUp({ api }, ownerOf(wallet, cluster.id), await chainHeight({ api }, { signal }), {
+      signal,
+    });
     return answer.birthday;
   } catch (error) {
     if (isNodeRefusal(error, 'unknown-registration', 'expired', 'revoked')) return undefined;

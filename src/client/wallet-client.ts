@@ -1,12 +1,13 @@
 // The SDK in one object: a cluster the user trusts, the nodes it may be reached at, and what a wallet does there.
 
 import type { Cluster } from '../attestation/browser.ts';
+import { sleep } from '../core/deadline.ts';
 import { isKithError, KithError } from '../core/errors.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import type { IndexSetView } from '../fmd/browser.ts';
 import { createNodeApi, type NodeApi } from './api.ts';
 import { noNode, passesWithTime } from './errors.ts';
-import { followIndexSet, type WaitOptions, waitForHeight } from './follow.ts';
+import { followIndexSet, retryDelayMs, type WaitOptions, waitForHeight } from './follow.ts';
 import { type NodesReading, ownerOf, type ReadOptions, readFromNodes } from './index-set.ts';
 import { type RegistrationStatus, registrationStatus } from './node-info.ts';
 import {
@@ -28,7 +29,7 @@ const NODES_MAX = 16;
 
 /**
  * Operations go to the first node that answers and is believed, in the order given: repeating one at another node is
- * harmless. Reading asks all nodes at once.
+ * harmless. While none can take it (starting, busy, away) it is tried again within `waitMs`. Reading asks all at once.
  */
 export interface WalletClient {
   readonly cluster: Cluster;
@@ -74,13 +75,36 @@ export function createWalletClient(
     throw noNode(failures);
   }
 
+  /** An operation, tried again while no node can take it yet and there is time; what is left waits for `confirmed`. */
+  async function operate(
+    how: OperationOptions,
+    work: (
+      on: RegistrationDeps,
+      how: { readonly signal: AbortSignal; readonly waitMs: number },
+    ) => Promise<Registration>,
+  ): Promise<Registration> {
+    const { signal, waitMs = 0 } = how;
+    const end = clock.monotonic() + waitMs;
+    for (let failures = 1; ; failures++) {
+      const left = Math.max(0, end - clock.monotonic());
+      try {
+        return await withFirst(signal, (on) => work(on, { signal, waitMs: left }));
+      } catch (error) {
+        const delayMs = retryDelayMs(error, failures);
+        const passes = passesWithTime(error) || isKithError(error, 'not-ready');
+        if (signal.aborted || !passes || delayMs > end - clock.monotonic()) throw error;
+        await sleep(clock, delayMs, { signal });
+      }
+    }
+  }
+
   return {
     cluster,
     apis,
     verify: ({ signal }) => withFirst(signal, (on) => verifyNode(on, cluster, { signal })),
-    register: (wallet, how) => withFirst(how.signal, (on) => registerWallet(on, cluster, wallet, how)),
-    renew: (wallet, how) => withFirst(how.signal, (on) => renewWallet(on, cluster, wallet, how)),
-    revoke: (wallet, how) => withFirst(how.signal, (on) => revokeWallet(on, cluster, wallet, how)),
+    register: (wallet, how) => operate(how, (on, now) => registerWallet(on, cluster, wallet, { ...how, ...now })),
+    renew: (wallet, how) => operate(how, (on, now) => renewWallet(on, cluster, wallet, { ...how, ...now })),
+    revoke: (wallet, how) => operate(how, (on, now) => revokeWallet(on, cluster, wallet, { ...how, ...now })),
     status: (wallet, { signal }) =>
       withFirst(signal, ({ api }) => registrationStatus({ api }, walletRegistrationId(wallet), { signal })),
     read: (wallet, view, how) => readFromNodes(apis, ownerOf(wallet, cluster.id), view, how),

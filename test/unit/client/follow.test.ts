@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { retryDelayMs } from '../../../src/client/follow.ts';
-import { followIndexSet, isNodeRefusal, viewSyncedTo, waitForHeight } from '../../../src/client/index.ts';
+import {
+  followIndexSet,
+  isNodeRefusal,
+  type NodeApi,
+  readIndexSet,
+  viewSyncedTo,
+  waitForHeight,
+} from '../../../src/client/index.ts';
 import { KithError } from '../../../src/core/errors.ts';
 import type { Deviations } from '../../support/fake-node.ts';
 import { rejectionOf } from '../../support/outcome.ts';
@@ -86,9 +93,9 @@ describe('waiting for a height', () => {
     await registeredAt(bench.node);
     bench.node.scan(1, 20);
     bench.node.scan(30, 31);
-    const impatient = {
+    const impatient: NodeApi = {
       ...bench.api,
-      get: (path: string, ...rest: never[]) => bench.api.get(path.replace(/&wait=.*/, ''), ...(rest as [never, never])),
+      get: (path, form, how) => bench.api.get(path.replace(/&wait=.*/, ''), form, how),
     };
     const options = { height: 40, timeoutMs: 30_000, signal };
     await clock.settle(rejectionOf(waitForHeight({ apis: [impatient], clock }, owner, undefined, options)));
@@ -240,7 +247,6 @@ describe('politeness', () => {
     const bench = node({ refuse: () => new KithError('not-ready', 'catching up') });
     const options = { height: 1, timeoutMs: 1, signal };
     await clock.settle(rejectionOf(waitForHeight({ apis: [bench.api], clock }, owner, undefined, options)));
-    const { readIndexSet } = await import('../../../src/client/index.ts');
     const error = await rejectionOf(readIndexSet(bench, owner, undefined, { signal }));
     expect(isNodeRefusal(error, 'not-ready') && [error.status, error.retryAfterSeconds]).toEqual([503, 5]);
   });
