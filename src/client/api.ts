@@ -82,7 +82,9 @@ export const membersShape = shape(
     1_024,
   ),
 );
-export const readinessShape = shape(Type.Object({ phase: word, reasons: list(text(1_024), 64) }));
+export const readinessShape = shape(
+  Type.Object({ ready: Type.Optional(Type.Boolean()), phase: word, reasons: list(text(1_024), 64) }),
+);
 
 const problemShape = shape(
   Type.Object({ code: Type.String({ maxLength: 64, pattern: '^[a-z][a-z0-9-]*$' }), detail: text(4_096) }),

@@ -24,8 +24,8 @@ const READY_PHASE = 'ready';
 export async function nodeStatus({ api }: { api: NodeApi }, options: CallOptions): Promise<NodeStatus> {
   const node = await api.get('/v1/node', nodeShape, options);
   const members = await api.get('/v1/members', membersShape, options);
-  const { phase, reasons } = await api.get('/readyz', readinessShape, { ...options, acceptStatus: 503 });
-  return { node, members, ready: phase === READY_PHASE, reasons };
+  const { ready, phase, reasons } = await api.get('/readyz', readinessShape, { ...options, acceptStatus: 503 });
+  return { node, members, ready: ready ?? phase === READY_PHASE, reasons };
 }
 
 /** @throws KithError as `nodeStatus`; `unknown-registration`. */
@@ -43,11 +43,12 @@ export async function registrationStatus(
  * The height of the chain to sign at: that of the chain, but never further above what the node has indexed than a
  * cluster accepts. A lie is bounded: a height ahead of the cluster is refused by its nodes, a lower one makes a
  * registration that ends earlier and that a later operation outranks (docs/CLIENT.md).
- * @throws KithError as `nodeStatus`; `not-ready` if the node does not know the chain yet.
+ * @throws KithError as `nodeStatus`; `not-ready` if the node does not serve yet.
  */
 export async function chainHeight({ api }: { api: NodeApi }, options: CallOptions): Promise<number> {
-  const { heights } = await api.get('/v1/node', nodeShape, options);
-  const height = Math.min(heights.chain, heights.indexed + VERSION_AHEAD_BLOCKS_MAX);
-  if (heights.chain === 0) throw clientError('not-ready', `${api.url} does not know the height of the chain yet`);
-  return height;
+  const { heights, phase } = await api.get('/v1/node', nodeShape, options);
+  if (heights.chain === 0 || phase !== READY_PHASE) {
+    throw clientError('not-ready', `${api.url} is ${phase} and does not serve yet`);
+  }
+  return Math.min(heights.chain, heights.indexed + VERSION_AHEAD_BLOCKS_MAX);
 }

@@ -49,7 +49,7 @@ function addStateRoutes(app: FastifyInstance, service: NodeService): void {
     },
     async (_request, reply) => {
       const { ready, phase, reasons } = service.readiness();
-      return reply.code(ready ? 200 : 503).send({ phase, reasons });
+      return reply.code(ready ? 200 : 503).send({ ready, phase, reasons });
     },
   );
   app.get(

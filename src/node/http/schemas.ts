@@ -33,7 +33,7 @@ export const sealedBody = closed({
 });
 
 export const healthAnswer = Type.Object({ status: Type.Literal('alive') });
-export const readinessAnswer = Type.Object({ phase, reasons: strings });
+export const readinessAnswer = Type.Object({ ready: Type.Boolean(), phase, reasons: strings });
 export const nodeAnswer = Type.Object({
   nodeId: Type.String(),
   clusterId: Type.String(),

@@ -59,7 +59,10 @@ describe('the HTTP API', () => {
     expect((await app.inject('/v1/members')).json()).toEqual([]);
     const waiting = await appOf({ readiness: () => ({ ready: false, phase: 'recovering', reasons: ['no key yet'] }) });
     const unready = await waiting.app.inject('/readyz');
-    expect([unready.statusCode, unready.json()]).toEqual([503, { phase: 'recovering', reasons: ['no key yet'] }]);
+    expect([unready.statusCode, unready.json()]).toEqual([
+      503,
+      { ready: false, phase: 'recovering', reasons: ['no key yet'] },
+    ]);
   });
 
   it('passes sealed operations on as they came, and tells confirmed from pending', async () => {
