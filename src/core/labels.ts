@@ -53,3 +53,5 @@ export const LABEL_SEALED_REQUEST = 'kith/sealed-request/v1';
 export const LABEL_SEALED_ANSWER = 'kith/sealed-answer/v1';
 /** Hash of the members of a cluster. */
 export const LABEL_ROSTER = 'kith/roster/v1';
+/** Rank of a member among the key servers of a node. */
+export const LABEL_KEY_SERVER_RANK = 'kith/key-server-rank/v1';
