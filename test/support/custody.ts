@@ -196,7 +196,7 @@ export function createCustodyWorld(options: WorldOptions) {
   /** A dealer of a member's boot, crashing as planned. */
   function dealerOf(
     owner: TestMember,
-    given: Partial<DealerOptions> & { crash?: CrashPlan | undefined; onCall?: (call: number) => void } = {},
+    given: Partial<DealerOptions> & { crash?: CrashPlan | undefined; beforeWrite?: () => void } = {},
   ): Dealer & { readonly calls: () => number; readonly crashed: () => boolean } {
     const { boot } = owner;
     let calls = 0;
@@ -205,7 +205,6 @@ export function createCustodyWorld(options: WorldOptions) {
     async function call<T>(work: () => Promise<T>): Promise<T> {
       if (crashed) return never();
       calls += 1;
-      given.onCall?.(calls);
       if (calls !== given.crash?.call) return work().then((value) => (crashed ? never<T>() : value));
       crashed = true;
       if (given.crash.effect === 'done')
@@ -232,6 +231,7 @@ export function createCustodyWorld(options: WorldOptions) {
       sign: (message) => ed25519Sign(owner.nodeSecret.expose(), message),
       writeHeader: (header) =>
         call(async () => {
+          given.beforeWrite?.();
           owner.disk = header.slice();
           owner.written.push(owner.disk);
         }),
