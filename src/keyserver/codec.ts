@@ -2,6 +2,7 @@
 // The bytes of a deposit and of a release contain shares: whoever made them wipes them once they are sealed.
 
 import { type CborValue, decodeCbor, encodeCbor } from '../core/cbor.ts';
+import { unreachable } from '../core/errors.ts';
 import { idBytes, nodeIdFromBytes } from '../core/ids.ts';
 import { bytes, bytesUpTo, closed, list, type Static, shape, Type, uint } from '../core/schema.ts';
 import { Secret } from '../core/secret.ts';
@@ -79,8 +80,12 @@ function plainRequest(request: CustodyRequest): CborValue {
       const { kind, nodeId, incarnation, storeIdHash, ticket } = request;
       return { kind, nodeId: idBytes(nodeId), incarnation, storeIdHash, ticket };
     }
+    case 'commit':
+      return { kind: 'commit', dealId: request.dealId };
+    case 'drop':
+      return { kind: 'drop', keyEpoch: request.keyEpoch };
     default:
-      return { ...request };
+      return unreachable(request);
   }
 }
 

@@ -10,10 +10,18 @@ import type { Part } from '../core/life-cycle.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import type { RosterEntry } from '../core/roster.ts';
 import { ask, backoffMs, jittered, type Silence } from './ask.ts';
+import {
+  type CustodyState,
+  type DealFailure,
+  type DealReason,
+  depositsWanted,
+  describeCustody,
+  WAITING,
+} from './custody-state.ts';
 import { createSilenceWatch, type Holder, holds, lostIt, type MemberView } from './holders.ts';
 import { AVOID_MS, FORMER_SERVERS_MAX, KEY_EPOCH_STEP_MAX, PROBE_INTERVAL_MS, RETRY_MS_MIN } from './limits.ts';
 import type { CustodyAnswer, CustodyRequest, RefusalReason } from './messages.ts';
-import { type Placement, type PlacementWarning, placeShares } from './placement.ts';
+import { type Placement, placeShares } from './placement.ts';
 import type { CustodyPeer } from './ports.ts';
 import { type KnownDeal, type OwnStore, type PreparedDeal, prepareDeal } from './prepare-deal.ts';
 
@@ -43,29 +51,6 @@ export interface MembersView {
   readonly members: readonly MemberView[];
 }
 
-export type DealReason = 'first' | 'recovered' | 'placement' | 'share-lost' | 'asked';
-
-export type DealFailure =
-  /** Too few deposits were acknowledged. */
-  | { readonly kind: 'deposits'; readonly words: readonly { nodeId: NodeId; word: 'silent' | RefusalReason }[] }
-  | { readonly kind: 'header'; readonly message: string };
-
-export interface CustodyState {
-  /** `waiting`: there is no other member. `dealing`: the deal in force is to be replaced. `backed`: it stands. */
-  readonly phase: 'waiting' | 'dealing' | 'backed';
-  /** Of the deal in force; 0 before the first. */
-  readonly keyEpoch: number;
-  readonly threshold: number;
-  readonly shares: number;
-  /** Key servers that hold their share of it, as far as known. At least `threshold`: the node could restart now. */
-  readonly confirmed: readonly NodeId[];
-  /** `few-holders`: fewer than threshold + 1 (or all, of one or two) hold it. */
-  readonly warnings: readonly (PlacementWarning | 'few-holders')[];
-  readonly failure: DealFailure | undefined;
-  /** Clock.monotonic() of the last change. */
-  readonly sinceMs: number;
-}
-
 export interface Dealer extends Part {
   /** The roster and its connections, at every change: new boot keys, members that came or left. */
   update(view: MembersView): void;
@@ -73,21 +58,6 @@ export interface Dealer extends Part {
   redeal(): void;
   state(): CustodyState;
 }
-
-/** Deposits that must be acknowledged before the header is written. */
-const depositsWanted = ({ threshold, shares }: Pick<Placement, 'threshold' | 'shares'>): number =>
-  shares <= 2 ? shares : threshold + 1;
-
-const WAITING: CustodyState = {
-  phase: 'waiting',
-  keyEpoch: 0,
-  threshold: 0,
-  shares: 0,
-  confirmed: [],
-  warnings: [],
-  failure: undefined,
-  sinceMs: 0,
-};
 
 export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
   const { clock, store } = deps;
@@ -145,17 +115,10 @@ export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
     const asked = forced;
     dealAt = now() + RETRY_MS_MIN;
     keyEpochMax += 1;
-    const addressed = placement.keyServers.map(({ nodeId }) => ({ nodeId, ...addressesOf(memberOf(nodeId)) }));
     const boots = new Map(placement.keyServers.map(({ nodeId }) => [nodeId, memberOf(nodeId)?.bootKey]));
-    using prepared = prepareDeal(deps, {
-      ...options.boot(),
-      owner: options.owner.nodeId,
-      storeId: options.storeId,
-      keyEpoch: keyEpochMax,
-      threshold: placement.threshold,
-      keyServers: addressed,
-      base: current?.dealId,
-    });
+    const made = prepare(placement);
+    if (!made) return;
+    using prepared = made;
     const answers = await Promise.all(prepared.deposits.map((deposit, i) => tell(prepared.keyServers[i]!, deposit)));
     const acknowledged = answers.filter(({ kind }) => kind === 'deposited').length;
     for (const [i, answer] of answers.entries()) noteRefusal(prepared.keyServers[i]!, answer);
@@ -181,6 +144,24 @@ export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
     failures = acknowledged < placement.shares ? failures + 1 : 0;
     dealAt = now() + (failures > 0 ? jittered(deps, backoffMs(failures)) : RETRY_MS_MIN);
     await lookAfter();
+  }
+
+  /** The next deal, or undefined if the store would not sign its header. */
+  function prepare({ threshold, keyServers }: Placement): PreparedDeal | undefined {
+    try {
+      return prepareDeal(deps, {
+        ...options.boot(),
+        owner: options.owner.nodeId,
+        storeId: options.storeId,
+        keyEpoch: keyEpochMax,
+        threshold,
+        keyServers: keyServers.map(({ nodeId }) => ({ nodeId, addresses: memberOf(nodeId)?.addresses ?? [] })),
+        base: current?.dealId,
+      });
+    } catch (error) {
+      failWith({ kind: 'header', message: messageOf(error) });
+      return undefined;
+    }
   }
 
   function putInForce(
@@ -251,25 +232,9 @@ export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
     if (holder.state !== 'missing') holder.bootKey = memberOf(nodeId)?.bootKey;
   }
 
-  function describe(placement: Placement | undefined, due: DealReason | undefined): CustodyState {
-    const confirmed = holding().map(([nodeId]) => nodeId);
-    const shares = current?.keyServers.length ?? 0;
-    const threshold = current?.threshold ?? 0;
-    const few = shares > 0 && confirmed.length < depositsWanted({ threshold, shares });
-    return {
-      phase: placement?.shares ? (due ? 'dealing' : 'backed') : 'waiting',
-      keyEpoch: current?.keyEpoch ?? 0,
-      threshold,
-      shares,
-      confirmed,
-      warnings: [...(placement?.warnings ?? []), ...(few ? (['few-holders'] as const) : [])],
-      failure,
-      sinceMs: now(),
-    };
-  }
-
   function report(placement: Placement | undefined, due: DealReason | undefined): void {
-    const next = describe(placement, due);
+    const confirmed = holding().map(([nodeId]) => nodeId);
+    const next = describeCustody({ placement, due, current, confirmed, failure, sinceMs: now() });
     if (JSON.stringify({ ...next, sinceMs: 0 }) === JSON.stringify({ ...state, sinceMs: 0 })) return;
     state = next;
     options.onChange?.(state);
@@ -332,8 +297,6 @@ export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
     state: () => state,
   };
 }
-
-const addressesOf = (member: MemberView | undefined) => ({ addresses: member?.addresses ?? [] });
 
 const wordOf = (answer: CustodyAnswer | Silence): 'silent' | RefusalReason =>
   answer.kind === 'refused' ? answer.reason : 'silent';

@@ -8,15 +8,13 @@ export {
   type MigrationPolicy,
   type RecoverContext,
 } from './custodian.ts';
+export type { CustodyState, DealFailure, DealReason } from './custody-state.ts';
 export { attemptIdOf, commitToKey, type DealComplaint, storeIdHashOf } from './deal.ts';
 export {
-  type CustodyState,
   createDealer,
   type Dealer,
   type DealerDeps,
   type DealerOptions,
-  type DealFailure,
-  type DealReason,
   type MembersView,
 } from './dealer.ts';
 export type { KeyserverErrorCode } from './errors.ts';

@@ -79,6 +79,23 @@ describe('a dealer', () => {
     await dealer.stop();
   });
 
+  it('says so when the store does not sign its header, and tries again', async () => {
+    const world = createCustodyWorld({ nodes: 4 });
+    const owner = world.members[0]!;
+    const dealer = await world.backed(owner);
+    // An address no header takes.
+    const view = world.viewOf(owner);
+    const overlong = view.members.map((member) => ({ ...member, addresses: ['x'.repeat(600)] }));
+    dealer.update({ ...view, members: overlong });
+    dealer.redeal();
+    await world.clock.advance(5_000);
+    expect(dealer.state()).toMatchObject({ phase: 'dealing', keyEpoch: 1, failure: { kind: 'header' } });
+    dealer.update(view);
+    await world.clock.advance(40_000);
+    expect(dealer.state()).toMatchObject({ phase: 'backed', failure: undefined });
+    await dealer.stop();
+  });
+
   it('goes above a key epoch that a server knows of, and not where a liar points', async () => {
     const world = createCustodyWorld({ nodes: 4 });
     const owner = world.members[0]!;
