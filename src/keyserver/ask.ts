@@ -21,11 +21,20 @@ export async function ask(
 ): Promise<CustodyAnswer | Silence> {
   if (!peer) return { kind: 'silent', why: 'not connected' };
   using limit = deadline(clock, REQUEST_TIMEOUT_MS, signal);
+  let work: Promise<CustodyAnswer> | undefined;
   try {
-    return await abortable(peer.request(message, { signal: limit.signal }), limit.signal);
+    work = peer.request(message, { signal: limit.signal });
+    return await abortable(work, limit.signal);
   } catch (error) {
+    // Shares that come too late are used by nobody.
+    work?.then(wipeShares, () => undefined);
     return { kind: 'silent', why: messageOf(error) };
   }
+}
+
+/** Wipes the shares in an answer that will not be used. */
+export function wipeShares(answer: CustodyAnswer): void {
+  if (answer.kind === 'released') for (const { share } of answer.deals) share.wipe();
 }
 
 /** `ms` give or take a quarter, so that nodes which failed together do not try again together. */

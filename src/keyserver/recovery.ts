@@ -7,7 +7,7 @@ import { sleep, throwIfAborted } from '../core/deadline.ts';
 import type { NodeId } from '../core/ids.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
-import { ask, backoffMs, jittered, type Silence } from './ask.ts';
+import { ask, backoffMs, jittered, type Silence, wipeShares } from './ask.ts';
 import { attemptIdOf, storeIdHashOf } from './deal.ts';
 import { keyserverError } from './errors.ts';
 import type { JournalHead } from './journal-head.ts';
@@ -176,7 +176,7 @@ async function gather(
     }
     if (answer.kind !== 'released') return 'silent';
     const stale = !equalBytes(answer.attemptId, attemptId);
-    if (stale) for (const { share } of answer.deals) share.wipe();
+    if (stale) wipeShares(answer);
     return stale ? 'stale-answer' : (releases.add(server, answer) ?? 'released');
   };
   await Promise.all(
