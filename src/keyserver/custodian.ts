@@ -23,6 +23,7 @@ import type {
 } from './messages.ts';
 import {
   describe,
+  dropBelow,
   epochToExceed,
   hasRoom,
   type KeptOwner,
@@ -31,6 +32,7 @@ import {
   noteHead,
   type Owner,
   promote,
+  replacePending,
   sameId,
   wipeOwner,
 } from './owner.ts';
@@ -125,8 +127,7 @@ export function createCustodian(deps: CustodianDeps): Custodian {
       const { keyEpoch, threshold } = view;
       const above = epochToExceed(owner, caller.incarnation);
       if (keyEpoch <= above) return refused('epoch-not-newer', { keyEpoch: above });
-      owner.pending?.share.wipe();
-      owner.pending = { ...keep(dealt), dealId, keyEpoch, threshold };
+      replacePending(owner, { ...keep(dealt), dealId, keyEpoch, threshold });
     }
     owners.set(caller.nodeId, owner);
     owner.platform = caller.platform;
@@ -149,12 +150,7 @@ export function createCustodian(deps: CustodianDeps): Custodian {
   }
 
   function drop(owner: Owner, { keyEpoch }: DropRequest): CustodyAnswer {
-    for (const place of ['current', 'pending'] as const) {
-      const kept = owner[place];
-      if (!kept || kept.keyEpoch >= keyEpoch) continue;
-      kept.share.wipe();
-      owner[place] = undefined;
-    }
+    dropBelow(owner, keyEpoch);
     if (!owner.current && !owner.pending) owners.delete(owner.nodeId);
     return { kind: 'dropped' };
   }

@@ -74,6 +74,20 @@ export function promote(owner: Owner): void {
   owner.pending = undefined;
 }
 
+export function replacePending(owner: Owner, kept: Kept): void {
+  owner.pending?.share.wipe();
+  owner.pending = kept;
+}
+
+export function dropBelow(owner: Owner, keyEpoch: number): void {
+  for (const place of ['current', 'pending'] as const) {
+    const kept = owner[place];
+    if (!kept || kept.keyEpoch >= keyEpoch) continue;
+    kept.share.wipe();
+    owner[place] = undefined;
+  }
+}
+
 export function noteHead(owner: Owner, head: JournalHead | undefined): void {
   if (!head || (owner.head && compareHeads(head, owner.head) <= 0)) return;
   owner.head = { incarnation: head.incarnation, sequence: head.sequence, hash: head.hash.slice() };

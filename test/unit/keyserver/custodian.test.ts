@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ed25519PublicKey, ed25519Sign, sha256 } from '#crypto';
-import { fromUtf8, toBase64Url, utf8 } from '../../../src/core/bytes.ts';
+import { fromUtf8, utf8 } from '../../../src/core/bytes.ts';
 import { nodeIdFromBytes } from '../../../src/core/ids.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { commitToKey, dealIdOf, dealMessage, storeIdHashOf } from '../../../src/keyserver/deal.ts';
@@ -20,6 +20,7 @@ import {
   OWNERS_PER_PLATFORM_MAX,
 } from '../../../src/keyserver/limits.ts';
 import type { CustodyAnswer, DepositRequest } from '../../../src/keyserver/messages.ts';
+import { dropBelow, type Kept, newOwner, promote, replacePending, wipeOwner } from '../../../src/keyserver/owner.ts';
 import type { HeaderView } from '../../../src/keyserver/ports.ts';
 import { type OwnStore, prepareDeal } from '../../../src/keyserver/prepare-deal.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
@@ -421,34 +422,33 @@ describe('letting go', () => {
     expect(custodian.owners()).toEqual([]);
   });
 
-  it('wipes every share it replaces, drops or ends with', () => {
-    const wiped: string[] = [];
-    const original = Secret.prototype.wipe;
-    const kept = new Set<Secret>();
-    const copy = Secret.copy.bind(Secret);
-    Secret.copy = (bytes) => {
-      const secret = copy(bytes);
-      kept.add(secret);
-      return secret;
-    };
-    Secret.prototype.wipe = function wipe(this: Secret) {
-      if (kept.has(this)) wiped.push(toBase64Url(this.expose()));
-      original.call(this);
-    };
-    try {
-      deposit();
-      deposit({ keyEpoch: 1, seed: 'again' });
-      commit(dealt({ seed: 'again' }).dealId);
-      deposit({ keyEpoch: 2 });
-      commit(dealt({ keyEpoch: 2 }).dealId);
-      custodian.wipe();
-    } finally {
-      Secret.copy = copy;
-      Secret.prototype.wipe = original;
-    }
-    expect(kept.size).toBe(3);
-    expect([...kept].every((secret) => secret.wiped)).toBe(true);
-    expect(wiped).toHaveLength(3);
+  it('wipes every share that is replaced, dropped or given up', () => {
+    const kept = (keyEpoch: number): Kept => ({
+      ...dealt({ keyEpoch }).deposit,
+      incarnation: 1,
+      bootKey,
+      dealId: bootKey,
+      keyEpoch,
+      threshold: 2,
+    });
+    const of = newOwner(caller(), storeIdHash);
+    const deals = [1, 2, 3, 4, 5, 6].map(kept);
+    const wiped = () => deals.filter(({ share }) => share.wiped).map(({ keyEpoch }) => keyEpoch);
+    replacePending(of, deals[0]!);
+    replacePending(of, deals[1]!);
+    expect(wiped()).toEqual([1]);
+    promote(of);
+    replacePending(of, deals[2]!);
+    expect(wiped()).toEqual([1]);
+    promote(of);
+    expect(wiped()).toEqual([1, 2]);
+    replacePending(of, deals[3]!);
+    dropBelow(of, 4);
+    expect(wiped()).toEqual([1, 2, 3]);
+    promote(of);
+    replacePending(of, deals[4]!);
+    wipeOwner(of);
+    expect(wiped()).toEqual([1, 2, 3, 4, 5]);
   });
 });
 
