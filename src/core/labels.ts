@@ -53,3 +53,15 @@ export const LABEL_SEALED_REQUEST = 'kith/sealed-request/v1';
 export const LABEL_SEALED_ANSWER = 'kith/sealed-answer/v1';
 /** Hash of the members of a cluster. */
 export const LABEL_ROSTER = 'kith/roster/v1';
+/** What commits a dealer to one share of a sealing key. */
+export const LABEL_SHARE_COMMITMENT = 'kith/share-commitment/v1';
+/** Deal id: hash of a header and the commitments to its shares. */
+export const LABEL_DEAL = 'kith/deal/v1';
+/** Ed25519: a node's signature under a deal of its own sealing key. */
+export const LABEL_DEAL_SIGNATURE = 'kith/deal-signature/v1';
+/** Rank of a member among the key servers of a node. */
+export const LABEL_KEY_SERVER_RANK = 'kith/key-server-rank/v1';
+/** Names one boot's attempt to recover its sealing key as one incarnation. */
+export const LABEL_RECOVERY_ATTEMPT = 'kith/recovery-attempt/v1';
+/** Ed25519: an operator's permission to recover a node on another platform. */
+export const LABEL_MIGRATION_TICKET = 'kith/migration-ticket/v1';
