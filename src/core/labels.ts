@@ -53,3 +53,7 @@ export const LABEL_SEALED_REQUEST = 'kith/sealed-request/v1';
 export const LABEL_SEALED_ANSWER = 'kith/sealed-answer/v1';
 /** Hash of the members of a cluster. */
 export const LABEL_ROSTER = 'kith/roster/v1';
+/** HPKE info: one direction of a connection between two nodes. */
+export const LABEL_MESH_CONTEXT = 'kith/mesh-context/v1';
+/** Associated data of a sealed frame between two nodes. */
+export const LABEL_MESH_FRAME = 'kith/mesh-frame/v1';
