@@ -7,6 +7,8 @@ export type MeshErrorCode =
   /** The transport could not connect, open a stream or write. */
   | 'unreachable'
   | 'bad-address'
+  /** An address to listen on is taken, or none of this machine. */
+  | 'cannot-listen'
   | 'dialled-self'
   | 'connection-closed'
   | 'stream-aborted'

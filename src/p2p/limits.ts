@@ -117,6 +117,9 @@ export function worstCaseBytes(limits: MeshLimits): number {
 
 /** @throws KithError `over-budget` saying by how much, `bad-limits`. */
 export function checkLimits(limits: MeshLimits): void {
+  if (!limits.protocols.some(({ id, kind }) => id === MEMBER_PROTOCOL && kind === 'request')) {
+    throw new KithError<MeshErrorCode>('bad-limits', `the mesh needs ${MEMBER_PROTOCOL} for its heartbeats`);
+  }
   for (const { id, messageBytesMax, inFlightBytesMax, inFlightFramesMax, handlersMax } of limits.protocols) {
     const sound = messageBytesMax <= inFlightBytesMax && inFlightFramesMax >= 1 && handlersMax >= 1;
     if (!sound)

@@ -165,6 +165,12 @@ export function createMesh(deps: MeshDeps, options: MeshOptions = {}): Mesh {
   function adopt(connection: Connection, settled: (reason: KithError | undefined) => void): Session {
     const events: SessionEvents = {
       up(session) {
+        // Asked before it was admitted too; several may have been at once.
+        const full = peers.full(session.peer!);
+        if (full) {
+          session.end(new KithError<MeshErrorCode>('too-many', full.message));
+          return;
+        }
         settled(undefined);
         if (peers.add(session)) emit({ kind: 'up', peer: viewOf(session) });
       },
@@ -198,6 +204,10 @@ export function createMesh(deps: MeshDeps, options: MeshOptions = {}): Mesh {
     using limit = deadline(clock, DIAL_TIMEOUT_MS, signal);
     const connection = await transport.dial(address, { signal: limit.signal });
     limit.cancel();
+    if (stopping.signal.aborted) {
+      connection.abort(abortError(stopping.signal));
+      throw abortError(stopping.signal);
+    }
     return new Promise((resolve, reject) => {
       const onAbort = () => session.end(abortError(signal));
       const session = adopt(connection, (reason) => {

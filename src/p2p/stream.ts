@@ -41,6 +41,7 @@ export interface Connection {
 export interface Transport {
   /** Public half of this boot's identity, 32 bytes. */
   readonly bootKey: Uint8Array;
+  /** @throws KithError `cannot-listen`. */
   start(options: { signal?: AbortSignal }): Promise<void>;
   stop(): Promise<void>;
   /** @throws KithError `unreachable`, `bad-address`, `dialled-self`, or the signal's reason. */

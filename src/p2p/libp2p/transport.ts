@@ -71,8 +71,16 @@ export async function createLibp2pTransport(
       // Strangers come with fresh identities: what libp2p keeps about each would grow without bound.
       if (host?.status === 'started') host.peerStore.delete(connection.remotePeer).catch(() => undefined);
     });
-    wrapped.set(connection.id, made);
+    // A late stream of a connection that is gone: nothing would ever take it out of the map.
+    if (connection.status === 'open') wrapped.set(connection.id, made);
     return made;
+  }
+
+  /** Ends connections to identities of other kinds: only Ed25519 keys can stand in report data. */
+  function isBootKey(connection: Libp2pConnection): boolean {
+    if (connection.remotePeer.type === 'Ed25519') return true;
+    connection.abort(new KithError<MeshErrorCode>('connection-closed', 'a boot key must be an Ed25519 key'));
+    return false;
   }
 
   async function start(): Promise<void> {
@@ -83,11 +91,16 @@ export async function createLibp2pTransport(
       await made.handle(id, onStream, { maxInboundStreams: streams, maxOutboundStreams: streams });
     }
     made.addEventListener('connection:open', ({ detail }) => {
+      if (!isBootKey(detail)) return;
       const connection = wrap(detail);
       if (detail.direction === 'inbound') accept?.(connection.connection);
     });
     host = made;
-    await made.start();
+    try {
+      await made.start();
+    } catch (error) {
+      fail('cannot-listen', `${listen.join(', ')}: ${messageOf(error)}`, error);
+    }
   }
 
   async function dial(address: string, { signal }: { signal: AbortSignal }): Promise<Connection> {
@@ -95,7 +108,9 @@ export async function createLibp2pTransport(
     const target = readAddress(address);
     if (!host) return fail('unreachable', 'the transport is not started');
     try {
-      return wrap(await host.dial(target, { signal, force: true })).connection;
+      const connection = await host.dial(target, { signal, force: true });
+      if (!isBootKey(connection)) fail('unreachable', `${address}: not a boot key there`);
+      return wrap(connection).connection;
     } catch (error) {
       if (signal.aborted) throw abortError(signal);
       if (isKithError(error)) throw error;
@@ -159,7 +174,8 @@ function libp2pLimits(limits: MeshLimits) {
     ],
     connectionMonitor: { enabled: false },
     connectionManager: {
-      maxConnections: connections,
+      // Above what TCP lets in, so that nothing a stranger does has libp2p close a connection of a member to make room.
+      maxConnections: 2 * connections,
       maxIncomingPendingConnections: PENDING_MAX,
       // Many nodes of a development cluster share one host.
       inboundConnectionThreshold: HANDSHAKE_BURST,

@@ -40,8 +40,8 @@ export function createRequester(
   function settle(id: number, length: number, act: (waiting: Pending) => void): void {
     if (!pending.has(id)) throw violation(limits.id, `an answer to request ${id}, which is not open`);
     const waiting = pending.get(id);
-    pending.delete(id);
     flow.received(length);
+    pending.delete(id);
     if (waiting) act(waiting);
     flow.consumed(length);
   }

@@ -2,6 +2,7 @@
 // streams and heartbeats; attestation is renewed before it expires, and whatever goes wrong cuts the connection.
 
 import { equalBytes } from '../../core/bytes.ts';
+import { deadline } from '../../core/deadline.ts';
 import { isKithError, KithError, messageOf } from '../../core/errors.ts';
 import type { Timer } from '../../core/ports.ts';
 import type { MeshErrorCode, Refusal } from '../errors.ts';
@@ -182,7 +183,12 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
 
   function initiate(): void {
     if (ended || handshaking) return;
-    handshake(async () => attest(await connection.openStream(ATTEST_PROTOCOL, { signal: connection.closed })));
+    handshake(async () => {
+      using limit = deadline(clock, HELLO_TIMEOUT_MS, connection.closed);
+      const stream = await connection.openStream(ATTEST_PROTOCOL, { signal: limit.signal });
+      limit.cancel();
+      await attest(stream);
+    });
   }
 
   function scheduleRenewal(delayMs: number): void {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createSimulatedSource, type QuoteSource } from '../../../src/attestation/index.ts';
 import { simulatedMeasurements, simulatedQuote } from '../../../src/attestation/simulated/quote.ts';
@@ -11,7 +12,8 @@ import { ATTEST_PROTOCOL, type Evidence, readMessage, sendMessage } from '../../
 import type { HandshakeDeps, HandshakeOutcome } from '../../../src/p2p/handshake/ports.ts';
 import { attestationRefusalOf, createMemoryNetwork } from '../../../src/p2p/index.ts';
 import type { ByteStream } from '../../../src/p2p/stream.ts';
-import { measurements, pki } from '../../support/attestation.ts';
+import { flipped, measurements, pki } from '../../support/attestation.ts';
+import { fuzzRuns } from '../../support/fuzz.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 import {
   createTestMesh,
@@ -362,5 +364,38 @@ describe('nodes with different versions of the configuration', () => {
     expect(b.mesh.peer(a.nodeId)!.attested.configurationHash).toEqual(second.hash);
     await clock.advance(120_000);
     expect(b.changes.map(({ kind }) => kind)).toEqual(['up']);
+  });
+});
+
+/** Node id, HPKE key and incarnation at the end of an evidence message. */
+const CLAIMS_BYTES = 94;
+
+describe('a handshake with one bit changed on the way', () => {
+  it('attests nobody to anybody, or makes keys that open nothing', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(7), fc.nat(1 << 20), async (nth, at) => {
+        const clock = createManualClock(START_MS);
+        const world = createTestMesh(clock);
+        const [a, b] = [world.node('a'), world.node('b')];
+        for (const { mesh } of [a, b]) await mesh.start({});
+        let count = 0;
+        let changed = false;
+        world.network.faults.chunk = ({ protocol, bytes }) => {
+          if (protocol !== ATTEST_PROTOCOL || count++ !== nth) return undefined;
+          changed = true;
+          // Of evidence its claims, which are its end: changes to quotes are tried with the verifier, and some of its
+          // bytes are signed by nobody and mean nothing.
+          const from = bytes.length > CLAIMS_BYTES + 1_000 ? bytes.length - CLAIMS_BYTES : 0;
+          return { bytes: flipped(bytes, 8 * from + (at % (8 * (bytes.length - from)))) };
+        };
+        const failed = await clock.settle(rejectionOf(a.mesh.dial('b')));
+        delete world.network.faults.chunk;
+        expect(changed).toBe(true);
+        // Whatever it was, the two have no working connection that was attested through it.
+        await clock.advance(40_000);
+        if (!failed) expect(a.changes[1]).toMatchObject({ kind: 'down' });
+      }),
+      { numRuns: fuzzRuns(40) },
+    );
   });
 });

@@ -34,6 +34,8 @@ describe('the memory that peers can claim', () => {
     const [first] = DEFAULT_LIMITS.protocols;
     const senseless = { ...DEFAULT_LIMITS, protocols: [{ ...first!, inFlightBytesMax: 10 }] };
     expect(codeOf(() => checkLimits(senseless))).toBe('bad-limits');
+    const mute = { ...DEFAULT_LIMITS, protocols: DEFAULT_LIMITS.protocols.slice(1) };
+    expect(codeOf(() => checkLimits(mute))).toBe('bad-limits');
   });
 });
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/core/bytes.ts';
 import { KithError } from '../../../src/core/errors.ts';
-import { attestationRefusalOf, refusalOf } from '../../../src/p2p/index.ts';
+import { attestationRefusalOf, DEFAULT_LIMITS, refusalOf } from '../../../src/p2p/index.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
-import { createTestMesh, START_MS, type TestNode, type TestNodeOptions } from '../../support/mesh.ts';
+import { createTestMesh, handshakeDeps, START_MS, type TestNode, type TestNodeOptions } from '../../support/mesh.ts';
 import { rejectionOf } from '../../support/outcome.ts';
 
 const REPLICATE = '/kith/replicate/1';
@@ -257,6 +257,71 @@ describe('the mesh', () => {
     expect(a.changes.at(-1)).toMatchObject({ kind: 'down', reason: { code: 'excluded' } });
     expect(b.mesh.peers()).toEqual([]);
     expect(attestationRefusalOf(await refused())?.code).toBe('fenced');
+  });
+
+  it('parts from a peer whose renewal names another node, key or a lower incarnation', async () => {
+    for (const change of [{ incarnation: 0 }, { nodeId: 'other' }, { hpkeKeyPair: 'other' }] as const) {
+      let changed = false;
+      const wrap: TestNodeOptions['wrap'] = (deps) => {
+        const own = deps.identity();
+        const other = handshakeDeps(deps.clock, 'other').identity();
+        const value =
+          'incarnation' in change
+            ? { incarnation: 0 }
+            : { [Object.keys(change)[0]!]: other[Object.keys(change)[0] as 'nodeId'] };
+        return { ...deps, identity: () => (changed ? { ...own, ...value } : own) };
+      };
+      const { clock, a, b, meet } = await pair({ a: { wrap } });
+      await meet();
+      // Past the dial that verifies where the other one says it is.
+      await clock.advance(700_000);
+      changed = true;
+      await clock.advance(2_800_000);
+      expect(b.changes[1]).toMatchObject({ kind: 'down', reason: { code: 'attestation-refused' } });
+      expect((b.changes[1] as { reason: { message: string } }).reason.message).toContain('identity-changed');
+      expect(a.changes[1]).toMatchObject({ kind: 'down' });
+    }
+  });
+
+  it('takes a higher incarnation with a renewal', async () => {
+    let incarnation = 1;
+    const wrap: TestNodeOptions['wrap'] = (deps) => {
+      const own = deps.identity();
+      return { ...deps, identity: () => ({ ...own, incarnation }) };
+    };
+    const { clock, a, b, meet } = await pair({ a: { wrap } });
+    await meet();
+    incarnation = 5;
+    await clock.advance(2_800_000);
+    expect(kinds(b)).toEqual(['up']);
+    expect(b.mesh.peer(a.nodeId)!.attested.incarnation).toBe(5);
+  });
+
+  it('has a place for so many peers, and refuses one more, not one it knows', async () => {
+    const clock = createManualClock(START_MS);
+    const world = createTestMesh(clock);
+    const limits = { ...DEFAULT_LIMITS, connectionsMax: 2 };
+    const a = world.node('a', { mesh: { limits } });
+    const others = ['b', 'c', 'd'].map((name) => world.node(name));
+    for (const { mesh } of [a, ...others]) await mesh.start({});
+    for (const { mesh } of others.slice(0, 2)) await clock.settle(mesh.dial('a'));
+    const refused = await clock.settle(rejectionOf(others[2]!.mesh.dial('a')));
+    expect(attestationRefusalOf(refused)?.code).toBe('too-many');
+    expect(a.mesh.peers()).toHaveLength(2);
+    await clock.settle(others[0]!.mesh.dial('a'));
+  });
+
+  it('keeps a bounded number of connections to one boot of a node, in the end one', async () => {
+    const { clock, a, b } = await pair();
+    const dials = await clock.settle(Promise.all(Array.from({ length: 6 }, () => rejectionOf(a.mesh.dial('b')))));
+    expect(dials.filter((error) => error === undefined)).toHaveLength(3);
+    expect(new Set(dials.map((error) => attestationRefusalOf(error)?.code ?? error?.code))).toEqual(
+      new Set([undefined, 'too-many']),
+    );
+    await clock.advance(3_000);
+    expect(a.mesh.peers()).toHaveLength(1);
+    expect(b.mesh.peers()).toHaveLength(1);
+    expect((await clock.settle(rejectionOf(a.mesh.dial('b'))))?.code).toBeUndefined();
   });
 
   it('takes the newer boot of a node in place of the older', async () => {

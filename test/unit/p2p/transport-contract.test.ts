@@ -192,6 +192,14 @@ describe('the libp2p transport', () => {
     await a.stop();
   });
 
+  it('says when it cannot listen', async () => {
+    const first = await createLibp2pTransport({ random: systemRandom }, { listen: ['/ip4/127.0.0.1/tcp/0'] });
+    await first.start({});
+    const second = await createLibp2pTransport({ random: systemRandom }, { listen: [...first.addresses()] });
+    expect((await rejectionOf(second.start({})))?.code).toBe('cannot-listen');
+    await first.stop();
+  });
+
   it('announces what it is told to', async () => {
     const announce = ['/dns4/node.example/tcp/4001'];
     const made = await createLibp2pTransport({ random: systemRandom }, { listen: ['/ip4/127.0.0.1/tcp/0'], announce });
