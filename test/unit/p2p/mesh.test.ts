@@ -4,7 +4,7 @@ import { KithError } from '../../../src/core/errors.ts';
 import { attestationRefusalOf, DEFAULT_LIMITS, refusalOf } from '../../../src/p2p/index.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { createTestMesh, handshakeDeps, START_MS, type TestNode, type TestNodeOptions } from '../../support/mesh.ts';
-import { rejectionOf } from '../../support/outcome.ts';
+import { codeOf, rejectionOf } from '../../support/outcome.ts';
 
 const REPLICATE = '/kith/replicate/1';
 const SNAPSHOT = '/kith/snapshot/1';
@@ -63,6 +63,64 @@ describe('the mesh', () => {
     expect(refusalOf(await ask())).toEqual({ code: 'no-such-thing', message: 'there is none' });
     expect(refusalOf(await ask())).toEqual({ code: 'internal', message: 'the request failed' });
     expect(b.reports).toEqual([expect.objectContaining({ kind: 'handler-failed', protocol: REPLICATE })]);
+  });
+
+  it('refuses an answer that is too large, a handler for no protocol of its own, and a second one', async () => {
+    const { clock, a, b, meet } = await pair();
+    b.mesh.handle(REPLICATE, {}, async () => new Uint8Array(262_145));
+    b.mesh.handleBulk(SNAPSHOT, {}, async function* () {
+      yield new Uint8Array(262_145);
+    });
+    expect(codeOf(() => b.mesh.handle(REPLICATE, {}, async (request) => request))).toBe('internal');
+    expect(codeOf(() => b.mesh.handle(SNAPSHOT, {}, async (request) => request))).toBe('unknown-protocol');
+    expect(codeOf(() => b.mesh.handleBulk(REPLICATE, {}, async function* () {}))).toBe('unknown-protocol');
+    await meet();
+    const peer = a.mesh.peer(b.nodeId)!;
+    expect(refusalOf(await clock.settle(rejectionOf(peer.request(REPLICATE, utf8('x')))))?.code).toBe(
+      'answer-too-large',
+    );
+    const bulk = collect(peer.openBulk(SNAPSHOT, utf8('x')));
+    expect(refusalOf(await clock.settle(rejectionOf(bulk)))?.code).toBe('answer-too-large');
+    await a.mesh.stop();
+    expect((await rejectionOf(peer.request(REPLICATE, utf8('x'))))?.code).toBe('not-connected');
+  });
+
+  it('fails what is under way when the connection is lost, with its reason', async () => {
+    const { clock, world, a, b, meet } = await pair();
+    b.mesh.handle(REPLICATE, {}, () => new Promise(() => {}));
+    b.mesh.handleBulk(SNAPSHOT, {}, async function* () {
+      yield utf8('one');
+      await new Promise(() => {});
+    });
+    await meet();
+    const peer = a.mesh.peer(b.nodeId)!;
+    const [asked, read] = [peer.request(REPLICATE, utf8('x')), collect(peer.openBulk(SNAPSHOT, utf8('x')))].map(
+      rejectionOf,
+    );
+    await clock.advance(100);
+    world.network.cut('a', 'b');
+    expect((await clock.settle(asked!))?.code).toBe('connection-closed');
+    expect((await clock.settle(read!))?.code).toBe('connection-closed');
+  });
+
+  it('ends a bulk answer when its reader is aborted', async () => {
+    const { clock, a, b, meet } = await pair();
+    let over = false;
+    b.mesh.handleBulk(SNAPSHOT, {}, async function* (_request, _peer, { signal }) {
+      signal.addEventListener('abort', () => {
+        over = true;
+      });
+      yield utf8('one');
+      await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    });
+    await meet();
+    const controller = new AbortController();
+    const reading = rejectionOf(collect(a.mesh.peer(b.nodeId)!.openBulk(SNAPSHOT, utf8('x'), controller)));
+    await clock.advance(100);
+    controller.abort(new KithError('enough', 'no more'));
+    expect((await clock.settle(reading))?.code).toBe('enough');
+    await clock.advance(100);
+    expect(over).toBe(true);
   });
 
   it('serves a protocol only in its phases and to whom it is permitted', async () => {
