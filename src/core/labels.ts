@@ -65,3 +65,7 @@ export const LABEL_KEY_SERVER_RANK = 'kith/key-server-rank/v1';
 export const LABEL_RECOVERY_ATTEMPT = 'kith/recovery-attempt/v1';
 /** Ed25519: an operator's permission to recover a node on another platform. */
 export const LABEL_MIGRATION_TICKET = 'kith/migration-ticket/v1';
+/** HPKE info: one direction of a connection between two nodes. */
+export const LABEL_MESH_CONTEXT = 'kith/mesh-context/v1';
+/** Associated data of a sealed frame between two nodes. */
+export const LABEL_MESH_FRAME = 'kith/mesh-frame/v1';

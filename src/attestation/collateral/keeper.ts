@@ -87,6 +87,8 @@ export function createCollateralKeeper(
         entry.refreshAt = clock.monotonic() + REFRESH_MS;
       } finally {
         entry.pending = undefined;
+        // A stranger's quote names any kind it likes: those for which there is nothing take no place.
+        if (!entry.kept) entries.delete(keyOf(entry.kind));
       }
     })();
     return entry.pending;
@@ -152,8 +154,10 @@ function checked(
 const isValid = ({ validity }: Kept, now: number): boolean =>
   validity.every(({ from, until }) => from <= now && now <= until);
 
+const keyOf = ({ fmspc, authority }: PlatformKind): string => `${fmspc} ${authority}`;
+
 function entryOf(entries: Map<string, Entry>, kind: PlatformKind): Entry {
-  const key = `${kind.fmspc} ${kind.authority}`;
+  const key = keyOf(kind);
   const known = entries.get(key);
   if (known) return known;
   if (entries.size >= KINDS_MAX) {

@@ -217,6 +217,15 @@ describe('the keeper of collateral', () => {
     expect(source.asked).toBe(1);
   });
 
+  it('keeps no place for kinds of platforms that only a stranger has heard of', async () => {
+    const { keeper } = keeperOver([fixed(() => pki.collateral())]);
+    for (let i = 0; i < 100; i++) {
+      const unknown = { ...kind, fmspc: `FF000000${String(i).padStart(4, '0')}` };
+      await expect(keeper.get(unknown)).rejects.toThrow(/not FF/);
+    }
+    expect((await keeper.get(kind)).digest).toBe(pki.collateral().digest);
+  });
+
   it('believes no source: forged, foreign, stale or for another platform, it goes on to the next', async () => {
     const good = pki.collateral();
     const bad: CollateralSource[] = [
