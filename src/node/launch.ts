@@ -9,19 +9,17 @@ import type { Clock, Random } from '../core/ports.ts';
 import { bytes, closed, shape } from '../core/schema.ts';
 import { Secret } from '../core/secret.ts';
 import type { Disk } from './disk.ts';
+import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
-import type { SealingKeys } from './sealing-keys.ts';
+import type { KeyOptions, SealingKeys } from './sealing-keys.ts';
 import { storeError } from './store/errors.ts';
 import {
-  commitToSealingKey,
   createSealedStore,
   newStoreId,
   openSealedStore,
   readHeader,
-  SEALING_KEY_BYTES,
   type SealedStore,
   type StoreHeader,
-  signHeader,
 } from './store/index.ts';
 
 export interface LaunchDeps {
@@ -32,22 +30,6 @@ export interface LaunchDeps {
   readonly sealingKeys: SealingKeys;
 }
 
-/** A node's own secrets: made once, in the sealed store ever after. */
-export interface NodeIdentity {
-  readonly nodeId: NodeId;
-  /** Ed25519. */
-  readonly nodeSecret: Secret;
-  /** Names registrations in the log (`createPseudonyms`). */
-  readonly logKey: Secret;
-}
-
-export interface Launched {
-  readonly store: SealedStore;
-  readonly identity: NodeIdentity;
-  /** Whether the store was made just now. */
-  readonly fresh: boolean;
-}
-
 const SECRET_BYTES = 32;
 const identityShape = shape(closed({ nodeSecret: bytes(SECRET_BYTES), logKey: bytes(SECRET_BYTES) }));
 const IDENTITY_KEY = new Uint8Array(0);
@@ -55,31 +37,39 @@ const IDENTITY_KEY = new Uint8Array(0);
 const identityOf = (store: SealedStore) => store.namespace('identity', identityShape);
 
 /**
- * The sealed store of this disk, open.
+ * The sealed store of this disk, open, its key kept.
  * @throws KithError of the store (`store-mixed`, `store-other-cluster`, ...), before anything of it was used.
  */
-export async function launch(
-  deps: LaunchDeps,
-  clusterId: ClusterId,
-  { signal }: { signal: AbortSignal },
-): Promise<Launched> {
+export async function launch(deps: LaunchDeps, clusterId: ClusterId, options: KeyOptions): Promise<Launched> {
+  const launched = await openOrMake(deps, clusterId, options);
+  try {
+    await deps.sealingKeys.keep(launched, options);
+    return launched;
+  } catch (error) {
+    await launched.store.close();
+    throw error;
+  }
+}
+
+async function openOrMake(deps: LaunchDeps, clusterId: ClusterId, options: KeyOptions): Promise<Launched> {
   const found = await deps.disk.header.read();
-  if (!found) return make(deps, clusterId, { signal });
+  if (!found) return make(deps, clusterId, options);
   const header = readHeader(found);
   if (header.clusterId !== clusterId) {
     throw storeError('store-other-cluster', `the store on this disk is of the cluster ${header.clusterId}`);
   }
-  const sealingKey = await deps.sealingKeys.recover(header, { signal });
-  if (!sealingKey) {
+  const recovered = await deps.sealingKeys.recover({ bytes: found, read: header }, options);
+  if (!recovered) {
     const where = await deps.disk.setAside();
     deps.log.warn('store-set-aside', { where, nodeId: header.nodeId, reason: 'nobody holds its sealing key' });
-    return make(deps, clusterId, { signal });
+    return make(deps, clusterId, options);
   }
-  using key = sealingKey;
-  return await open(deps, header, key);
+  using key = recovered.key;
+  if (!equalBytes(recovered.header, found)) await deps.disk.header.write(recovered.header);
+  return await open(deps, readHeader(recovered.header), key, recovered.incarnation);
 }
 
-async function open(deps: LaunchDeps, header: StoreHeader, sealingKey: Secret): Promise<Launched> {
+async function open(deps: LaunchDeps, header: StoreHeader, sealingKey: Secret, incarnation: number): Promise<Launched> {
   const kv = await deps.disk.openSealed();
   let store: SealedStore;
   try {
@@ -98,31 +88,19 @@ async function open(deps: LaunchDeps, header: StoreHeader, sealingKey: Secret): 
     nodeSecret: Secret.own(stored.nodeSecret),
     logKey: Secret.own(stored.logKey),
   };
-  return { store, identity, fresh: false };
+  return { store, identity, incarnation, fresh: false };
 }
 
-/** A crash before the header is written leaves records that nobody can read: the next launch sets them aside. */
-async function make(deps: LaunchDeps, clusterId: ClusterId, options: { signal: AbortSignal }): Promise<Launched> {
+/** A crash before a header is written leaves records that nobody can read: the next launch sets them aside. */
+async function make(deps: LaunchDeps, clusterId: ClusterId, options: KeyOptions): Promise<Launched> {
+  await deps.sealingKeys.mayMake(options);
   const nodeSecret = Secret.own(deps.random.bytes(SECRET_BYTES));
   const logKey = Secret.own(deps.random.bytes(SECRET_BYTES));
   const nodeId = nodeIdFromBytes(ed25519PublicKey(nodeSecret.expose()));
   const store = await makeEmpty(deps, clusterId, nodeId);
-  const { storeId } = store.identity;
   const record = { nodeSecret: nodeSecret.expose(), logKey: logKey.expose() };
   await store.commit([identityOf(store).put(IDENTITY_KEY, record)]);
-  using sealingKey = Secret.own(deps.random.bytes(SEALING_KEY_BYTES));
-  await deps.sealingKeys.entrust(sealingKey, storeId, options);
-  const header: StoreHeader = {
-    ...store.identity,
-    keyEpoch: 1,
-    threshold: 0,
-    keyServers: [],
-    keyCommitment: commitToSealingKey(sealingKey),
-    wrappedDataKey: store.wrapDataKey(sealingKey, 1),
-    recoveryWrappedDataKey: undefined,
-  };
-  await deps.disk.header.write(signHeader(header, nodeSecret));
-  return { store, identity: { nodeId, nodeSecret, logKey }, fresh: true };
+  return { store, identity: { nodeId, nodeSecret, logKey }, incarnation: 1, fresh: true };
 }
 
 async function makeEmpty(deps: LaunchDeps, clusterId: ClusterId, nodeId: NodeId): Promise<SealedStore> {

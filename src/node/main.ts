@@ -22,11 +22,12 @@ import { createLifeCycle } from '../core/life-cycle.ts';
 import { systemClock as clock, systemRandom as random } from '../core/system.ts';
 import { createDefaultExecutor, isDecodableFlag } from '../fmd/index.ts';
 import { type ChainSource, createCometSource, createHttpTransport, createMaspSource } from '../indexer/index.ts';
+import { createLibp2pTransport } from '../p2p/index.ts';
 import type { ConfigurationErrorCode, NodeConfiguration } from './configuration.ts';
 import { createAdminServer, createHttpServer, type HttpServer } from './http/index.ts';
 import type { Log } from './log.ts';
-import { createNode } from './node.ts';
-import { createUnbackedKeys, type SealingKeys } from './sealing-keys.ts';
+import { createNode, type NodeDeps } from './node.ts';
+import type { SealingKeys } from './sealing-keys.ts';
 import { createLevelDisk } from './store/level-disk.ts';
 import { createMetrics, createProcessWatch } from './telemetry/index.ts';
 
@@ -69,6 +70,16 @@ const INTEL_ROOT_CRL = 'https://certificates.trustedservices.intel.com/IntelSGXR
 export async function startNode(deps: NodeProcessDeps, configuration: NodeConfiguration): Promise<NodeProcess> {
   const { log, cluster, version } = deps;
   const quotes = quotesOf(deps, configuration);
+  const custody: NodeDeps['custody'] = deps.sealingKeys
+    ? { kind: 'injected', keys: deps.sealingKeys }
+    : { kind: 'members', transport: await createTransport(configuration) };
+  let resolveEnded: () => void = () => undefined;
+  let rejectEnded: (error: unknown) => void = () => undefined;
+  const ended = new Promise<void>((resolve, reject) => {
+    resolveEnded = resolve;
+    rejectEnded = reject;
+  });
+  ended.catch(() => undefined);
   let replaced = 0;
   const node = createNode(
     {
@@ -89,9 +100,14 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
       workersReplaced: () => replaced,
       quoteSource: quotes.source,
       collateralSources: quotes.collateral,
-      sealingKeys: deps.sealingKeys ?? (cluster.configuration.allowUnbacked ? createUnbackedKeys() : undefined),
+      custody,
     },
-    { version, startHeight: configuration['start-height'] },
+    {
+      version,
+      startHeight: configuration['start-height'],
+      bootstrap: configuration.bootstrap,
+      onFenced: (why) => rejectEnded(new KithError('fenced', `another boot of this node is newer: ${why}`)),
+    },
   );
   const { service } = node;
   const watch = createProcessWatch();
@@ -117,13 +133,6 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
   log.info('listening', { url, adminUrl });
 
   let stopping: Promise<void> | undefined;
-  let resolveEnded: () => void = () => undefined;
-  let rejectEnded: (error: unknown) => void = () => undefined;
-  const ended = new Promise<void>((resolve, reject) => {
-    resolveEnded = resolve;
-    rejectEnded = reject;
-  });
-  ended.catch(() => undefined);
   const stopAll = async () => {
     using limit = deadline(clock, STOP_MS);
     await abortable(
@@ -144,6 +153,13 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
     await stop().catch(() => undefined);
   });
   return { url, adminUrl, ended, stop };
+}
+
+function createTransport({ listen, announce }: NodeConfiguration) {
+  return createLibp2pTransport(
+    { random },
+    { listen: [listen!], ...(announce === undefined ? {} : { announce: [announce] }) },
+  );
 }
 
 function urlOf(server: HttpServer, scheme: string): string {

@@ -3,13 +3,14 @@
 
 import {
   type AcceptedQuote,
+  type Attestor,
   type CollateralSource,
   createAttestor,
   createCollateralKeeper,
   createQuoter,
   type QuoteSource,
 } from '../attestation/index.ts';
-import { abortable, sleep } from '../core/deadline.ts';
+import { sleep } from '../core/deadline.ts';
 import { isKithError, KithError } from '../core/errors.ts';
 import { hpkeGenerateKeyPair } from '../core/hpke.ts';
 import { type NodeId, nodeIdFromBytes, parseRegId, type RegId } from '../core/ids.ts';
@@ -17,20 +18,37 @@ import { createLifeCycle, type Part } from '../core/life-cycle.ts';
 import type { Timer } from '../core/ports.ts';
 import type { RosterEntry } from '../core/roster.ts';
 import type { RequestKind, SealedBox } from '../core/sealed-request.ts';
+import type { Transport } from '../p2p/index.ts';
+import { NO_INCARNATION } from './custody/link.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { launch } from './launch.ts';
+import type { Launched } from './launched.ts';
+import type { Membership } from './members.ts';
 import { createOperations, type Operations } from './operations.ts';
+import { createPeerKeys, type PeerKeys } from './peer-keys.ts';
+import { createPeering, type Peering } from './peering.ts';
 import { missingForReady, readinessOf } from './readiness.ts';
+import { findRollback, type Rollback } from './rollback.ts';
 import { assemble, type Running, type RunningDeps, type RunningOptions } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
-import type { NodeInfo, NodeService, Phase, RegistrationStatus, ServiceCall } from './service.ts';
+import {
+  type MemberInfo,
+  type NodeInfo,
+  type NodeService,
+  type Phase,
+  type RegistrationStatus,
+  readPhase,
+  type ServiceCall,
+} from './service.ts';
 import { countQuotes, statsOf } from './stats.ts';
 import { countWrites, type KeyValueStore } from './store/index.ts';
 import { createOperationCounter, createPseudonyms, type NodeStats, type Pseudonyms } from './telemetry/index.ts';
 
 export interface NodeDeps extends RunningDeps {
-  /** Undefined: nobody keeps keys, and the cluster does not allow a node alone. */
-  readonly sealingKeys: SealingKeys | undefined;
+  /** What keeps the sealing key: the members of the mesh behind a transport, or whatever a test injects. */
+  readonly custody:
+    | { readonly kind: 'members'; readonly transport: Transport }
+    | { readonly kind: 'injected'; readonly keys: SealingKeys };
   readonly quoteSource: QuoteSource;
   readonly collateralSources: readonly CollateralSource[];
   /** Workers of the executor that died and were replaced so far. */
@@ -40,6 +58,10 @@ export interface NodeDeps extends RunningDeps {
 export interface NodeOptions extends RunningOptions {
   /** Of the software. */
   readonly version: string;
+  /** Multiaddrs of members to begin with. */
+  readonly bootstrap?: readonly string[] | undefined;
+  /** Another boot of this node is newer: it has stopped for good. */
+  readonly onFenced?: ((why: string) => void) | undefined;
 }
 
 export interface KithNode {
@@ -62,6 +84,8 @@ export interface KithNode {
 const STOP_PART_MS = 4_000;
 /** How often the way to readiness is looked at besides each new height. */
 const CHECK_MS = 1_000;
+/** For members that used this node as key server to do so again; some may have chosen others. */
+const REDEPOSIT_WAIT_MS = 10_000;
 /** Between two looks at a quote that is not believed: collateral may come, a clock may be set. */
 const INSPECT_AGAIN_MS = 5_000;
 
@@ -92,8 +116,17 @@ class Node implements KithNode {
   #running: Running | undefined;
   #evidence: Evidence | undefined;
   #operations: Operations | undefined;
+  readonly #attestor: Attestor;
+  readonly #peering: Peering | undefined;
+  readonly #peerKeys: PeerKeys | undefined;
+  readonly #sealingKeys: SealingKeys;
+  #membership: Membership | undefined;
   #check: Timer | undefined;
   #pseudonyms: Pseudonyms | undefined;
+  #incarnation = 0;
+  #rollback: Rollback | undefined;
+  /** When it began to catch up, on the monotonic clock. */
+  #catchingUpSince = 0;
 
   constructor(deps: NodeDeps, options: NodeOptions) {
     const { disk, clock, cluster } = deps;
@@ -111,6 +144,10 @@ class Node implements KithNode {
     this.#hpkeKeyPair = hpkeGenerateKeyPair(deps.random);
     this.#quoter = countQuotes(createQuoter({ source: deps.quoteSource, clock }), this.#quotes);
     this.#collateral = createCollateralKeeper({ sources: deps.collateralSources, clock }, { anchor: cluster.anchor });
+    this.#attestor = createAttestor({ cluster: () => cluster });
+    this.#peering = deps.custody.kind === 'members' ? this.#createPeering(deps.custody.transport) : undefined;
+    this.#peerKeys = this.#peering && this.#createKeys(this.#peering);
+    this.#sealingKeys = deps.custody.kind === 'injected' ? deps.custody.keys : this.#peerKeys!;
     this.#lifeCycle = createLifeCycle({ clock }, this.#parts(), { stopTimeoutMs: STOP_PART_MS });
     this.service = this.#createService();
   }
@@ -136,7 +173,7 @@ class Node implements KithNode {
   }
 
   async stop(): Promise<void> {
-    if (this.#phase !== 'draining') this.#enter('draining', ['the node stops']);
+    if (this.#phase !== 'draining' && this.#phase !== 'fenced') this.#enter('draining', ['the node stops']);
     this.#check?.cancel();
     this.#running?.lookUps.end();
     await this.#lifeCycle.stop();
@@ -149,6 +186,7 @@ class Node implements KithNode {
       { name: 'quotes', start: idle, stop: async () => this.#quoter.stop() },
       this.#collateral,
       { name: 'attestation', start: ({ signal }) => this.#attest(signal!), stop: idle },
+      ...(this.#peering ? [this.#peering.mesh] : []),
       { name: 'store', start: ({ signal }) => this.#open(signal!), stop: () => this.#close() },
       { name: 'engine', start: () => this.#running!.engine.start(), stop: async () => this.#running?.engine.stop() },
       {
@@ -168,7 +206,7 @@ class Node implements KithNode {
 
   /** Nothing is opened, and nobody is served, before this node would be believed by others. */
   async #attest(signal: AbortSignal): Promise<void> {
-    const { random, sealingKeys, log, clock } = this.#deps;
+    const { random, log, clock } = this.#deps;
     this.#enter('attesting', ['verifying the own quote']);
     // The id is not known before the store is open, and does not matter for being believed.
     const evidence = this.#evidenceFor(nodeIdFromBytes(random.bytes(32)));
@@ -184,16 +222,80 @@ class Node implements KithNode {
       await sleep(clock, INSPECT_AGAIN_MS, { signal });
     }
     log.info('attested', { operator: this.#self.operator, tcbStatus: this.#self.quote.tcbStatus });
-    if (sealingKeys) return;
-    this.#enter('attesting', ['waiting for a second member']);
-    await abortable(new Promise<never>(() => undefined), signal);
+  }
+
+  #createPeering(transport: Transport): Peering {
+    const { clock, random, log, cluster } = this.#deps;
+    return createPeering(
+      {
+        clock,
+        random,
+        log,
+        cluster,
+        attestor: this.#attestor,
+        quoter: this.#quoter,
+        collateral: this.#collateral,
+        transport,
+        hpkeKeyPair: this.#hpkeKeyPair,
+        phase: () => this.#phase,
+        height: () => this.#running?.tip() || undefined,
+        onFenced: (why) => this.#fence(why),
+      },
+      { bootstrap: this.#options.bootstrap ?? [] },
+    );
+  }
+
+  #createKeys(peering: Peering): PeerKeys {
+    const { clock, random, log, cluster, disk } = this.#deps;
+    return createPeerKeys(
+      {
+        clock,
+        random,
+        log,
+        disk,
+        peering,
+        membership: async (launched) => {
+          const membership = await this.#join(peering, launched);
+          this.#membership = membership;
+          return membership;
+        },
+        whereabouts: () => ({ platform: this.#self!.quote.platform, operator: this.#self!.operator }),
+        onFenced: (why) => this.#fence(why),
+      },
+      { allowUnbacked: cluster.configuration.allowUnbacked },
+    );
+  }
+
+  async #join(peering: Peering, launched: Launched): Promise<Membership> {
+    const own = {
+      nodeId: launched.identity.nodeId,
+      platform: this.#self!.quote.platform,
+      operator: this.#self!.operator,
+    };
+    return {
+      entries: () => [
+        own,
+        ...peering.proven().map(({ nodeId, platform, operator }) => ({ nodeId, platform, operator })),
+      ],
+      onChange: (listener) => peering.mesh.onChange(listener),
+      stop: async () => undefined,
+    };
+  }
+
+  /** Another boot of this node has its key: whatever this one still says or writes must not count. */
+  #fence(why: string): void {
+    if (this.#phase === 'fenced' || this.#phase === 'draining') return;
+    this.#deps.log.error('fenced', { reason: why });
+    this.#enter('fenced', [why]);
+    void this.stop()
+      .catch(() => undefined)
+      .then(() => this.#options.onFenced?.(why));
   }
 
   #evidenceFor(nodeId: NodeId): Evidence {
     const { clock, cluster } = this.#deps;
-    const attestor = createAttestor({ cluster: () => cluster });
     return createEvidence(
-      { clock, cluster, attestor, quoter: this.#quoter, collateral: this.#collateral },
+      { clock, cluster, attestor: this.#attestor, quoter: this.#quoter, collateral: this.#collateral },
       {
         nodeId,
         hpkePublicKey: this.#hpkeKeyPair.publicKey,
@@ -205,14 +307,19 @@ class Node implements KithNode {
 
   #roster(nodeId: NodeId): RosterEntry[] {
     if (!this.#self) return [];
+    if (this.#membership) return [...this.#membership.entries()];
     return [{ nodeId, platform: this.#self.quote.platform, operator: this.#self.operator }];
   }
 
   async #open(signal: AbortSignal): Promise<void> {
-    const { cluster, sealingKeys, log } = this.#deps;
+    const { cluster, log } = this.#deps;
     this.#enter('recovering', ['opening the store']);
-    if (!sealingKeys) throw new KithError('internal', 'a store cannot be opened without custody of its key');
-    const launched = await launch({ ...this.#deps, sealingKeys }, cluster.id, { signal });
+    const waitsFor = (reason: string) => this.#enter('recovering', [reason]);
+    const deps = { ...this.#deps, sealingKeys: this.#sealingKeys };
+    const launched = await launch(deps, cluster.id, { signal, waitsFor });
+    this.#incarnation = launched.incarnation;
+    this.#rollback = findRollback(launched.store.head, this.#peerKeys?.recovered?.heads ?? []);
+    if (this.#rollback) log.error('rollback', { ...this.#rollback });
     const { nodeId } = launched.identity;
     try {
       const onSynced = () => this.#checkReady();
@@ -223,7 +330,8 @@ class Node implements KithNode {
     }
     const { held } = this.#running.registrations.counts;
     log.info('store-open', { nodeId, fresh: launched.fresh, registrations: held });
-    if (sealingKeys.warning) log.warn('unbacked', { reason: sealingKeys.warning });
+    const warning = this.#sealingKeys.warning();
+    if (warning) log.warn('unbacked', { reason: warning });
     this.#pseudonyms = createPseudonyms(launched.identity.logKey);
     this.#evidence = this.#evidenceFor(nodeId);
     this.#operations = createOperations({
@@ -238,6 +346,9 @@ class Node implements KithNode {
   async #close(): Promise<void> {
     const running = this.#running;
     if (!running) return;
+    await this.#sealingKeys.stop();
+    await this.#membership?.stop();
+    this.#peering?.custodian.wipe();
     await running.rows.close();
     await running.store.close();
     running.identity.nodeSecret.wipe();
@@ -246,6 +357,7 @@ class Node implements KithNode {
 
   async #detect(): Promise<void> {
     this.#enter('catching-up', ['catching up with the chain']);
+    this.#catchingUpSince = this.#deps.clock.monotonic();
     await this.#running!.detector.start();
     const check = () => {
       this.#checkReady();
@@ -257,8 +369,20 @@ class Node implements KithNode {
   #checkReady(): void {
     const running = this.#running;
     if (this.#phase !== 'catching-up' || !running) return;
-    const missing = missingForReady(running);
+    const missing = [...missingForReady(running), ...this.#missingAmongPeers()];
     this.#enter(missing.length === 0 ? 'ready' : 'catching-up', missing);
+  }
+
+  /** What custody and members keep this node from serving for. */
+  #missingAmongPeers(): string[] {
+    if (this.#rollback) {
+      const { found, remembered } = this.#rollback;
+      return [`rollback: the disk ends with batch ${found}, members remember ${remembered}`];
+    }
+    if (!this.#peering || this.#deps.clock.monotonic() - this.#catchingUpSince > REDEPOSIT_WAIT_MS) return [];
+    const owners = new Set(this.#peering.custodian.owners().map(({ nodeId }) => nodeId));
+    const waiting = this.#peering.proven().filter(({ nodeId }) => !owners.has(nodeId)).length;
+    return waiting > 0 ? [`${waiting} members have not entrusted their shares again`] : [];
   }
 
   /** @throws KithError `not-ready` with the reason, unless the node serves. */
@@ -285,11 +409,9 @@ class Node implements KithNode {
   }
 
   #notes(): string[] {
-    const { sealingKeys, cluster } = this.#deps;
-    return [
-      ...(sealingKeys?.warning ? [sealingKeys.warning] : []),
-      ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : []),
-    ];
+    const { cluster } = this.#deps;
+    const warning = this.#sealingKeys.warning();
+    return [...(warning ? [warning] : []), ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : [])];
   }
 
   async #carryOut(kind: RequestKind, id: RegId | undefined, box: SealedBox) {
@@ -320,7 +442,8 @@ class Node implements KithNode {
     const { cluster } = this.#deps;
     const running = this.#running;
     const checkpoint = running?.notes.checkpoint;
-    const alone = this.#phase === 'ready' ? 1 : 0;
+    const entries = this.#membership?.entries() ?? [];
+    const own = this.#phase === 'ready' ? 1 : 0;
     return {
       nodeId: running?.identity.nodeId ?? '',
       clusterId: cluster.id,
@@ -335,9 +458,12 @@ class Node implements KithNode {
         anchored: 0,
         first: checkpoint?.start ?? 0,
       },
-      members: alone,
-      quorum: { needed: 1, reachable: alone },
-      incarnation: running ? 1 : 0,
+      members: entries.length || own,
+      quorum: {
+        needed: Math.floor(entries.length / 2) + 1,
+        reachable: own + (this.#peering?.proven().length ?? 0),
+      },
+      incarnation: this.#incarnation,
     };
   }
 
@@ -353,6 +479,21 @@ class Node implements KithNode {
         lag: Math.max(0, running.tip() - (running.detector.detected ?? 0)),
         lastSeenSeconds: 0,
       },
+      ...this.#peerInfos(running),
     ];
+  }
+
+  #peerInfos(running: Running): MemberInfo[] {
+    const now = this.#deps.clock.monotonic();
+    return (this.#peering?.mesh.peers() ?? [])
+      .filter(({ attested }) => attested.incarnation > NO_INCARNATION)
+      .map(({ attested, phase, height, lastSeenMs }) => ({
+        nodeId: attested.nodeId,
+        operator: attested.operator,
+        tcbStatus: attested.tcbStatus,
+        phase: readPhase(phase),
+        lag: Math.max(0, running.tip() - (height ?? 0)),
+        lastSeenSeconds: Math.round((now - lastSeenMs) / 1000),
+      }));
   }
 }

@@ -17,7 +17,7 @@ import { createMatchLog, type MatchLog } from './detection/match-log.ts';
 import { readProgress } from './detection/progress.ts';
 import type { Disk } from './disk.ts';
 import { logIndexerEvent } from './indexer-events.ts';
-import type { Launched, NodeIdentity } from './launch.ts';
+import type { Launched, NodeIdentity } from './launched.ts';
 import type { Log } from './log.ts';
 import { createLookUps, type LookUps } from './look-ups.ts';
 import { createRegistrations, type Registrations } from './registrations/registrations.ts';

@@ -6,6 +6,11 @@ import type { SealedBox } from '../core/sealed-request.ts';
 
 export type Phase = 'starting' | 'attesting' | 'recovering' | 'catching-up' | 'ready' | 'draining' | 'fenced';
 
+const PHASES: readonly Phase[] = ['starting', 'attesting', 'recovering', 'catching-up', 'ready', 'draining', 'fenced'];
+
+/** The phase a member names; one of a later version counts as starting. */
+export const readPhase = (text: string): Phase => PHASES.find((phase) => phase === text) ?? 'starting';
+
 export interface Readiness {
   readonly ready: boolean;
   readonly phase: Phase;

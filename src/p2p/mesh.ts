@@ -81,6 +81,8 @@ export interface Mesh extends Part {
   onChange(listener: (change: MeshChange) => void): () => void;
   /** After a new configuration, roster or incarnation: asks `admit` of every peer again, renews where needed. */
   reexamine(): void;
+  /** Ends every connection, for members to be met again: after the own identity has changed. */
+  meetAgain(): void;
 }
 
 /** @throws KithError `over-budget` if the limits allow peers to make it hold more than 512 MiB, `bad-limits`. */
@@ -178,7 +180,7 @@ export function createMesh(deps: MeshDeps, options: MeshOptions = {}): Mesh {
       down(session, reason) {
         sessions.delete(session);
         settled(reason);
-        const refusal = { code: reason.code, message: reason.message };
+        const refusal = attestationRefusalOf(reason) ?? { code: reason.code, message: reason.message };
         if (!session.peer) deps.report?.({ kind: 'not-attested', host: connection.remoteHost, reason: refusal });
         else if (peers.remove(session)) emit({ kind: 'down', nodeId: session.peer.nodeId, reason: refusal });
       },
@@ -259,6 +261,10 @@ export function createMesh(deps: MeshDeps, options: MeshOptions = {}): Mesh {
     },
     reexamine() {
       for (const session of [...sessions]) session.reexamine();
+    },
+    meetAgain() {
+      const reason = new KithError<MeshErrorCode>('connection-closed', 'this node is known by another identity now');
+      for (const session of [...sessions]) session.end(reason);
     },
   };
 }

@@ -71,6 +71,7 @@ async function startNode(
   const dataDir = join(folder, name);
   const started = await startKith(
     ...['node', '--cluster', cluster, '--data-dir', dataDir, '--http', '127.0.0.1:0', '--admin', '127.0.0.1:0'],
+    ...['--listen', '/ip4/127.0.0.1/tcp/0'],
     ...['--quotes', 'simulated', '--json', ...flags],
   );
   const { url } = JSON.parse(started.first) as { url: string };

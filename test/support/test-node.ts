@@ -21,6 +21,7 @@ import { type ChainSource, createCometSource } from '../../src/indexer/index.ts'
 import type { Disk } from '../../src/node/disk.ts';
 import type { Log, LogFields } from '../../src/node/log.ts';
 import { createNode, type KithNode, type NodeDeps } from '../../src/node/node.ts';
+import { memoryOnlyHeader } from '../../src/node/own-header.ts';
 import type { SealingKeys } from '../../src/node/sealing-keys.ts';
 import {
   createMemoryDisk,
@@ -86,19 +87,31 @@ export function createTestDisk(options: { sealed?: MemoryDiskOptions; chain?: Me
   };
 }
 
+/** What the host sees of a disk now, on another one. */
+export async function copyDisk(disk: TestDisk): Promise<TestDisk> {
+  const header = await disk.header.read();
+  const copy = createTestDisk({ sealed: { image: disk.sealed.image() }, chain: { image: disk.chain().image() } });
+  if (header) await copy.header.write(header);
+  return copy;
+}
+
 /** Keeps the sealing keys that a test injects, as peers would. */
-export function createKeptKeys(): SealingKeys & { readonly kept: Map<string, Secret> } {
+export function createKeptKeys(disk: Disk, random = seededRandom('kept keys')): SealingKeys {
   const kept = new Map<string, Secret>();
   return {
-    kept,
-    warning: undefined,
-    async recover({ storeId }) {
-      const key = kept.get(toBase64Url(storeId));
-      return key && Secret.copy(key.expose());
+    warning: () => undefined,
+    async recover({ bytes, read }) {
+      const key = kept.get(toBase64Url(read.storeId));
+      return key && { key: Secret.copy(key.expose()), header: bytes, incarnation: 1 };
     },
-    async entrust(key, storeId) {
-      kept.set(toBase64Url(storeId), Secret.copy(key.expose()));
+    mayMake: async () => undefined,
+    async keep(launched) {
+      if (!launched.fresh) return;
+      const { header, sealingKey } = memoryOnlyHeader({ random, disk }, launched);
+      kept.set(toBase64Url(launched.store.identity.storeId), sealingKey);
+      await disk.header.write(header);
     },
+    stop: async () => undefined,
   };
 }
 
@@ -145,7 +158,7 @@ export function createTestNode(options: TestNodeOptions): TestNode {
   const clock = createManualClock(NOW * 1000);
   const cluster = options.cluster ?? testCluster();
   const disk = options.disk ?? createTestDisk();
-  const keys = options.keys ?? createKeptKeys();
+  const keys = options.keys ?? createKeptKeys(disk);
   const lines: LogLine[] = [];
   const logAt =
     (level: keyof Log) =>
@@ -167,7 +180,7 @@ export function createTestNode(options: TestNodeOptions): TestNode {
       disk,
       sources: options.sources?.(clock) ?? comet(),
       executor: createInlineExecutor({ clock }),
-      sealingKeys: keys,
+      custody: { kind: 'injected', keys },
       quoteSource: createSimulatedSource({ clock }, platform, measurements),
       collateralSources: [createSimulatedCollateral(pki)],
       ...options.deps,

@@ -1,0 +1,178 @@
+// A node among others: the mesh, who this node is in it, the shares it keeps for others, and what it hears about newer
+// boots of itself.
+
+import type { Attestor, Cluster, CollateralKeeper, Quoter } from '../attestation/index.ts';
+import { NO_COLLATERAL_SEEN, verificationTime } from '../attestation/index.ts';
+import { fromBase64Url } from '../core/bytes.ts';
+import { KithError } from '../core/errors.ts';
+import type { HpkeKeyPair } from '../core/hpke.ts';
+import { type NodeId, nodeIdFromBytes } from '../core/ids.ts';
+import type { Clock, Random } from '../core/ports.ts';
+import {
+  type Custodian,
+  type CustodyPeer,
+  createCustodian,
+  createIncarnations,
+  type Incarnations,
+} from '../keyserver/index.ts';
+import { type AttestedPeer, createMesh, type Mesh, type Refusal, type Transport } from '../p2p/index.ts';
+import { custodyPeer, type LinkDeps, NO_INCARNATION, serveCustody } from './custody/link.ts';
+import { headerReader } from './custody/read-header.ts';
+import type { Log } from './log.ts';
+import type { Phase } from './service.ts';
+
+export interface PeeringDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly cluster: Cluster;
+  readonly attestor: Attestor;
+  readonly quoter: Pick<Quoter, 'quote'>;
+  readonly collateral: Pick<CollateralKeeper, 'get' | 'newest'>;
+  readonly transport: Transport;
+  readonly hpkeKeyPair: HpkeKeyPair;
+  readonly phase: () => Phase;
+  /** Newest height known, undefined before the first. */
+  readonly height: () => number | undefined;
+  /** Another boot of this node is newer: everything has to end. */
+  readonly onFenced: (why: string) => void;
+}
+
+export interface Self {
+  readonly nodeId: NodeId;
+  /** 0 while the store is not open: then `nodeId` is a name of this boot. */
+  readonly incarnation: number;
+}
+
+export interface Peering {
+  readonly mesh: Mesh;
+  readonly custodian: Custodian;
+  readonly incarnations: Incarnations;
+  readonly bootKey: Uint8Array;
+  readonly hpkePublicKey: Uint8Array;
+  readonly self: Self;
+  /** From now on this node is known by its own id: everybody is met again under it. */
+  become(self: Self): void;
+  /** Members that have shown who they are. */
+  proven(): AttestedPeer[];
+  custodyOf(nodeId: NodeId): CustodyPeer | undefined;
+}
+
+/** @param options.bootstrap multiaddrs without peer ids. */
+export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: readonly string[] }): Peering {
+  const { clock, random, log, cluster, transport, hpkeKeyPair, attestor, quoter, collateral } = deps;
+  const incarnations = createIncarnations();
+  let own: Self = { nodeId: nodeIdFromBytes(random.bytes(32)), incarnation: NO_INCARNATION };
+
+  const mesh = createMesh(
+    {
+      clock,
+      random,
+      transport,
+      attestor,
+      quoter,
+      collateral,
+      cluster: () => cluster,
+      adopt: async () => {
+        throw new KithError('not-supported', 'start this node with the newer configuration');
+      },
+      identity: () => ({ ...own, phase: deps.phase(), hpkeKeyPair }),
+      chain: () => undefined,
+      admit,
+      status: () => ({ phase: deps.phase(), height: deps.height() }),
+      report(event) {
+        if (event.kind === 'handler-failed') log.error('handler-failed', { protocol: event.protocol });
+        else {
+          log.info('not-attested', { host: event.host, code: event.reason.code, reason: event.reason.message });
+          // Anybody can say so at the door: it counts when no member is connected who could say otherwise.
+          if (event.reason.code === 'fenced' && proven().length === 0) deps.onFenced(event.reason.message);
+        }
+      },
+    },
+    { bootstrap: options.bootstrap },
+  );
+
+  function proven(): AttestedPeer[] {
+    return mesh
+      .peers()
+      .map(({ attested }) => attested)
+      .filter(({ incarnation }) => incarnation > NO_INCARNATION);
+  }
+
+  /** The code of other members is attested too: an incarnation in a handshake is one whose store is open. */
+  function admit(peer: AttestedPeer): Refusal | undefined {
+    const { nodeId, incarnation, bootKey } = peer;
+    if (incarnation === NO_INCARNATION) return undefined;
+    if (nodeId === own.nodeId) {
+      const message = `this node is incarnation ${own.incarnation}`;
+      if (incarnation > own.incarnation) deps.onFenced(`incarnation ${incarnation} of this node is running`);
+      return { code: 'fenced', message };
+    }
+    const standing = incarnations.record({ nodeId, incarnation, bootKey });
+    switch (standing) {
+      case 'newer':
+      case 'current':
+        return undefined;
+      case 'fenced':
+        return { code: 'fenced', message: `incarnation ${incarnations.last(nodeId)} of this node was seen` };
+      case 'contested':
+        return { code: 'contested', message: `two boots claim to be incarnation ${incarnation} of this node` };
+      case 'full':
+        return { code: 'too-many', message: 'too many nodes are known' };
+    }
+  }
+
+  const link: LinkDeps = {
+    clock,
+    random,
+    attestor,
+    quoter,
+    collateral,
+    cluster: () => cluster,
+    context: () => ({
+      nowSeconds: verificationTime(clock.now(), undefined),
+      height: deps.height(),
+      newestCollateral: collateral.newest() ?? NO_COLLATERAL_SEEN,
+    }),
+    ownBootKey: transport.bootKey,
+    ownHpkeKey: hpkeKeyPair.publicKey,
+  };
+
+  const peering: Peering = {
+    mesh,
+    incarnations,
+    bootKey: transport.bootKey,
+    hpkePublicKey: hpkeKeyPair.publicKey,
+    get self() {
+      return own;
+    },
+    custodian: createCustodian({
+      get self() {
+        return own.nodeId;
+      },
+      readHeader: headerReader(cluster.id),
+      incarnations,
+      migration: {
+        // A platform that no operator is listed for is an operator of its own, and moves nowhere.
+        movesFreely: () => true,
+        operatorKey(operator) {
+          const listed = cluster.configuration.operators.find(({ name }) => name === operator);
+          return listed && fromBase64Url(listed.publicKey);
+        },
+        height: deps.height,
+      },
+    }),
+    become(next) {
+      own = next;
+      log.info('identity', { nodeId: next.nodeId, incarnation: next.incarnation });
+      mesh.meetAgain();
+    },
+    proven,
+    custodyOf(nodeId) {
+      const peer = mesh.peer(nodeId);
+      return peer && custodyPeer(link, peer);
+    },
+  };
+  serveCustody(mesh, link, peering.custodian);
+  return peering;
+}
