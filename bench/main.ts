@@ -7,6 +7,7 @@ import { benchFmdEngine } from './fmd-engine.ts';
 import { benchFmdKernel } from './fmd-kernel.ts';
 import { benchFmdReference } from './fmd-reference.ts';
 import { benchIndexer } from './indexer.ts';
+import { benchNode } from './node.ts';
 import { benchStore } from './store.ts';
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
@@ -15,6 +16,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   'fmd-kernel': () => benchFmdKernel({ quick: process.argv.includes('--quick'), json: option('json') }),
   'fmd-engine': () => benchFmdEngine({ quick: process.argv.includes('--quick') }),
   indexer: benchIndexer,
+  node: () => benchNode({ quick: process.argv.includes('--quick') }),
   store: benchStore,
 };
 

@@ -151,9 +151,15 @@ export function bigintToLe(value: bigint, length: number): Uint8Array {
     throw new KithError('out-of-range', `the number does not fit ${length} bytes`);
   }
   const out = new Uint8Array(length);
+  const view = new DataView(out.buffer);
   let rest = value;
-  for (let i = 0; i < length; i++) {
-    out[i] = Number(rest & 0xffn);
+  let at = 0;
+  for (; at + 8 <= length; at += 8) {
+    view.setBigUint64(at, BigInt.asUintN(64, rest), true);
+    rest >>= 64n;
+  }
+  for (; at < length; at++) {
+    out[at] = Number(rest & 0xffn);
     rest >>= 8n;
   }
   return out;
@@ -161,8 +167,11 @@ export function bigintToLe(value: bigint, length: number): Uint8Array {
 
 /** The number whose bytes, least significant first, are `bytes`. */
 export function leToBigint(bytes: Uint8Array): bigint {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let value = 0n;
-  for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i]!);
+  let at = bytes.length;
+  for (; at % 8 > 0; at--) value = (value << 8n) | BigInt(bytes[at - 1]!);
+  for (; at > 0; at -= 8) value = (value << 64n) | view.getBigUint64(at - 8, true);
   return value;
 }
 

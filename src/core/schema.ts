@@ -93,11 +93,18 @@ function firstError(schema: TSchema, value: unknown, errors: ShapeError[]): stri
     error.instancePath.length > union.instancePath.length || !OF_ANOTHER_KIND.has(error.keyword);
   const told = errors.filter((error) => !(error.keyword === 'boolean' && error.message === 'schema is false'));
   const outside = told.find((error) => !unionOf(error));
-  const inside = told.find((error) => {
+  const branchOf = (error: ShapeError, union: ShapeError) =>
+    /^\d+/.exec(error.schemaPath.slice(`${union.schemaPath}/anyOf/`.length))?.[0];
+  const inside = told.filter((error) => {
     const union = unionOf(error);
     return union !== undefined && union === outside && saysMore(error, union);
   });
-  const error = inside ?? outside ?? errors[0];
+  // A branch that says by a constant that the value is of another kind is not asked, as long as one is left.
+  const foreign = new Set(
+    inside.filter(({ keyword }) => keyword === 'const').map((error) => branchOf(error, unionOf(error)!)),
+  );
+  const fitting = inside.find((error) => !foreign.has(branchOf(error, unionOf(error)!))) ?? inside[0];
+  const error = fitting ?? outside ?? errors[0];
   if (!error) return 'has an unexpected shape';
   const field =
     error.instancePath === ''

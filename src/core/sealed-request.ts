@@ -4,7 +4,7 @@
 import { xchacha20Poly1305Open, xchacha20Poly1305Seal } from '#crypto';
 import { fromBase64Url, toBase64Url, utf8 } from './bytes.ts';
 import { encodeCbor } from './cbor.ts';
-import { KithError } from './errors.ts';
+import { KithError, messageOf } from './errors.ts';
 import { HPKE_SUITE, type HpkeKeyPair, hpkeSetupRecipient, hpkeSetupSender } from './hpke.ts';
 import { type ClusterId, idBytes, type NodeId } from './ids.ts';
 import { LABEL_SEALED_ANSWER, LABEL_SEALED_REQUEST } from './labels.ts';
@@ -44,10 +44,18 @@ export const toSealedBox = ({ enc, ciphertext }: SealedRequest): SealedBox => ({
   ciphertext: toBase64Url(ciphertext),
 });
 
-/** @throws KithError `unknown-suite` or `bad-base64url`. */
+/** @throws KithError `unknown-suite` or `bad-base64url`, naming the field. */
 export function fromSealedBox({ suite, enc, ciphertext }: SealedBox): SealedRequest {
   if (suite !== HPKE_SUITE) throw new KithError('unknown-suite', `seal with the suite ${HPKE_SUITE}`);
-  return { enc: fromBase64Url(enc), ciphertext: fromBase64Url(ciphertext) };
+  return { enc: decodeField('enc', enc), ciphertext: decodeField('ciphertext', ciphertext) };
+}
+
+function decodeField(name: string, text: string): Uint8Array {
+  try {
+    return fromBase64Url(text);
+  } catch (cause) {
+    throw new KithError('bad-base64url', `${name}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 /** Far above the one size of submissions. */

@@ -11,10 +11,17 @@ declare const slotBrand: unique symbol;
 /** Names a key in the table. Never used again for another key, so a late result cannot be taken for a newer key's. */
 export type KeySlot = number & { readonly [slotBrand]: true };
 
+/** Rows of one class have the same length and are evaluated by the same code. */
+export interface KeyClass {
+  readonly name: string;
+  readonly rowBytes: number;
+  /** As `pack` for the key that was classified, where that did the work of both. */
+  readonly pack?: (row: Uint8Array) => void;
+}
+
 /** How a detection kernel wants keys laid out. */
 export interface KeyPacking {
-  /** Rows of one class have the same length and are evaluated by the same code. */
-  classify(key: DetectionKey): { readonly name: string; readonly rowBytes: number };
+  classify(key: DetectionKey): KeyClass;
   /** Writes the row of `key`; `row` has the class's rowBytes and is zero. */
   pack(key: DetectionKey, row: Uint8Array): void;
 }
@@ -69,8 +76,7 @@ export function createKeyTable(packing: KeyPacking): KeyTable {
   let lastSlot = 0;
   let memoryBytes = 0;
 
-  function tileWithRoom(key: DetectionKey): Tile {
-    const { name, rowBytes } = packing.classify(key);
+  function tileWithRoom({ name, rowBytes }: KeyClass): Tile {
     let tiles = classes.get(name);
     if (!tiles) {
       tiles = [];
@@ -118,9 +124,11 @@ export function createKeyTable(packing: KeyPacking): KeyTable {
       return memoryBytes;
     },
     add(key) {
-      const tile = tileWithRoom(key);
+      const keyClass = packing.classify(key);
+      const tile = tileWithRoom(keyClass);
       const row = tile.occupants.indexOf(NO_KEY);
-      packing.pack(key, rowView(tile, row));
+      if (keyClass.pack) keyClass.pack(rowView(tile, row));
+      else packing.pack(key, rowView(tile, row));
       const slot = ++lastSlot as KeySlot;
       tile.occupants[row] = slot;
       tile.used++;

@@ -2,6 +2,7 @@
 // x_i * u come from a few multiplications and then additions, whatever indices were chosen.
 
 import { invertScalar, modOrder } from './group.ts';
+import { GAMMA_MAX } from './limits.ts';
 
 /**
  * How to walk from the first index to the last by forward differences: `differences[0]` is the value at the first
@@ -17,12 +18,22 @@ export interface LinearForm {
 /** An addition costs about a hundredth of a multiplication, so long walks still pay; beyond degree 3 they are rare. */
 const DEGREE_MAX = 3;
 
+/** Inverses of the differences there are between indices, which are public: half the time of a key's form otherwise. */
+const INVERSES: readonly bigint[] = Array.from({ length: GAMMA_MAX }, (_, i) =>
+  i === 0 ? 0n : invertScalar(BigInt(i)),
+);
+
+const invertDifference = (difference: bigint): bigint =>
+  difference > 0n && difference < INVERSES.length ? INVERSES[Number(difference)]! : invertScalar(modOrder(difference));
+
 /**
  * The form of scalars that lie, at their ascending indices, on a polynomial of degree at most 3 and below n - 1, so
  * that it was not simply drawn through the points; undefined for others.
  */
 export function findLinearForm(indices: readonly number[], scalars: readonly bigint[]): LinearForm | undefined {
   const xs = indices.map((index) => BigInt(index));
+  const line = findLine(xs, scalars);
+  if (line) return { firstIndex: indices[0]!, lastIndex: indices.at(-1)!, differences: line };
   const newton = dividedDifferences(xs, scalars);
   const degree = newton.findLastIndex((coefficient) => coefficient !== 0n);
   if (degree > DEGREE_MAX || Math.max(degree, 0) >= indices.length - 1) return undefined;
@@ -32,12 +43,22 @@ export function findLinearForm(indices: readonly number[], scalars: readonly big
   return { firstIndex: indices[0]!, lastIndex: indices.at(-1)!, differences: forwardDifferences(values) };
 }
 
+/** The differences of scalars on a line, which those of Namada are: n multiplications in place of n squared. */
+function findLine(xs: readonly bigint[], ys: readonly bigint[]): readonly bigint[] | undefined {
+  if (xs.length < 3) return undefined;
+  const [x0, y0] = [xs[0]!, ys[0]!];
+  const slope = modOrder((ys[1]! - y0) * invertDifference(xs[1]! - x0));
+  // A constant is of degree 0, and has a form of its own.
+  if (slope === 0n || xs.some((x, i) => modOrder(y0 + slope * (x - x0)) !== ys[i])) return undefined;
+  return [y0, slope];
+}
+
 /** Newton's coefficients of the interpolating polynomial. */
 function dividedDifferences(xs: readonly bigint[], ys: readonly bigint[]): bigint[] {
   const table = [...ys];
   for (let order = 1; order < xs.length; order++) {
     for (let i = xs.length - 1; i >= order; i--) {
-      table[i] = modOrder((table[i]! - table[i - 1]!) * invertScalar(modOrder(xs[i]! - xs[i - order]!)));
+      table[i] = modOrder((table[i]! - table[i - 1]!) * invertDifference(xs[i]! - xs[i - order]!));
     }
   }
   return table;

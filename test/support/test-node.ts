@@ -2,18 +2,8 @@
 // quotes, the detector inline, on a clock that stands still until the test moves it.
 
 import { afterEach } from 'vitest';
-import { ed25519PublicKey } from '#crypto';
-import {
-  type Cluster,
-  type ClusterConfiguration,
-  createCluster,
-  createSimulatedCollateral,
-  createSimulatedSource,
-  DEFAULT_LIMITS,
-  defaultPolicy,
-} from '../../src/attestation/index.ts';
+import { type Cluster, createSimulatedCollateral, createSimulatedSource } from '../../src/attestation/index.ts';
 import { toBase64Url } from '../../src/core/bytes.ts';
-import { hpkeGenerateKeyPair } from '../../src/core/hpke.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { Devnet } from '../../src/devnet/index.ts';
 import { createInlineExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
@@ -33,25 +23,9 @@ import {
 import { measurements, NOW, pki, platform } from './attestation.ts';
 import { createManualClock, type ManualClock } from './manual-clock.ts';
 import { seededRandom } from './seeded-random.ts';
+import { testCluster } from './test-cluster.ts';
 
-/** A simulated cluster that believes the measurements of `attestation.ts`. */
-export function testCluster(changes: Partial<ClusterConfiguration> = {}): Cluster {
-  const random = seededRandom('cluster');
-  return createCluster({
-    version: 1,
-    chainId: 'kith-devnet',
-    trustAnchor: { development: toBase64Url(pki.root) },
-    policy: defaultPolicy([measurements]),
-    allowSimulated: true,
-    allowUnbacked: true,
-    confirmations: 1,
-    operators: [],
-    governance: { threshold: 1, publicKeys: [toBase64Url(ed25519PublicKey(random.bytes(32)))] },
-    recovery: { threshold: 1, publicKeys: [toBase64Url(hpkeGenerateKeyPair(random).publicKey)] },
-    limits: DEFAULT_LIMITS,
-    ...changes,
-  });
-}
+export { testCluster };
 
 /** Disks of one node that survive its restarts. */
 export interface TestDisk extends Disk {

@@ -53,20 +53,23 @@ function toPacked(key: DetectionKey): PackedKey {
  */
 export const kernelPacking: KeyPacking = {
   classify(key) {
-    const { degree, indices, scalars } = toPacked(key);
+    const packed = toPacked(key);
+    const { degree, indices, scalars } = packed;
     const name = degree === undefined ? `subkeys/${indices.length}` : `linear/${degree}/${indices.join('.')}`;
-    return { name, rowBytes: HEADER_BYTES + indices.length + scalars.length * SCALAR_BYTES };
+    const rowBytes = HEADER_BYTES + indices.length + scalars.length * SCALAR_BYTES;
+    return { name, rowBytes, pack: (row) => writeRow(packed, row) };
   },
-  pack(key, row) {
-    const { degree, indices, scalars } = toPacked(key);
-    row[0] = degree === undefined ? 0 : degree + 1;
-    row[1] = indices.length;
-    row.set(indices, HEADER_BYTES);
-    scalars.forEach((scalar, i) => {
-      row.set(bigintToLe(recode(scalar), SCALAR_BYTES), HEADER_BYTES + indices.length + i * SCALAR_BYTES);
-    });
-  },
+  pack: (key, row) => writeRow(toPacked(key), row),
 };
+
+function writeRow({ degree, indices, scalars }: PackedKey, row: Uint8Array): void {
+  row[0] = degree === undefined ? 0 : degree + 1;
+  row[1] = indices.length;
+  row.set(indices, HEADER_BYTES);
+  scalars.forEach((scalar, i) => {
+    row.set(bigintToLe(recode(scalar), SCALAR_BYTES), HEADER_BYTES + indices.length + i * SCALAR_BYTES);
+  });
+}
 
 /** The public part of a row; undefined for a free row (zeros) or one of another length. */
 export function readHeader(row: Uint8Array): RowHeader | undefined {

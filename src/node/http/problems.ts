@@ -110,6 +110,11 @@ export function problemOf(code: string, detail: string): ProblemAnswer {
   };
 }
 
+/** What fastify calls a path it cannot route; its own text quotes all of it. */
+const BAD_PATH: ReadonlySet<string> = new Set(['FST_ERR_BAD_URL', 'FST_ERR_MAX_PARAM_LENGTH']);
+/** What fastify calls a body that is no JSON. */
+const BAD_JSON: ReadonlySet<string> = new Set(['FST_ERR_CTP_EMPTY_JSON_BODY', 'FST_ERR_CTP_INVALID_JSON_BODY']);
+
 /** The answer to whatever was thrown while a request was served. */
 export function problemOfError(error: unknown): ProblemAnswer {
   if (isKithError(error)) return problemOf(error.code, error.message);
@@ -118,7 +123,10 @@ export function problemOfError(error: unknown): ProblemAnswer {
   if (statusCode === 413) return problemOf('too-large', 'A body has at most 64 KiB.');
   if (statusCode === 415) return problemOf('bad-media-type', 'Send application/json.');
   if (statusCode === 429) return problemOf('rate-limited', 'See the RateLimit and Retry-After headers.');
-  if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY' || error instanceof SyntaxError) {
+  if (code !== undefined && BAD_PATH.has(code)) {
+    return problemOf('bad-request', 'A part of the path is too long or does not decode.');
+  }
+  if (code !== undefined && BAD_JSON.has(code)) {
     return problemOf('bad-json', 'The body must be a JSON document.');
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {

@@ -74,6 +74,8 @@ export async function buildApp(
     // A proto or constructor key in a body is an error of the shape, not something to strip.
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
+    // What fastify refuses before there is a route: a path that does not decode, a parameter that is too long.
+    frameworkErrors: (error, request, reply) => sendProblem(log, request, reply, error),
     ...(https ? { https } : {}),
   });
   app.removeContentTypeParser('text/plain');
