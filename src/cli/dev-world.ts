@@ -145,7 +145,7 @@ function devnetWords({ replayPath, startAfter, blockMs }: WorldOptions): string[
 function nodeWords(of: { clusterPath: string; dataDir: string; chain: string; number: number }): string[] {
   return [
     ...['node', '--cluster', of.clusterPath, '--data-dir', of.dataDir, '--comet-rpc', of.chain],
-    ...['--http', LOOPBACK, '--admin', LOOPBACK],
+    ...['--http', LOOPBACK, '--admin', LOOPBACK, '--listen', '/ip4/127.0.0.1/tcp/0'],
     ...['--quotes', 'simulated', '--simulated-platform', `operator-${of.number}/platform-${of.number}`],
   ];
 }
