@@ -54,5 +54,17 @@ export {
   recoverSealingKey,
   type ServerWord,
 } from './recovery.ts';
+export { createRecoveryCollector, type RecoveryCollector, type ShareEntered } from './recovery-collector.ts';
+export {
+  decodeRecoveryShare,
+  encodeRecoveryShare,
+  listRecoveryShares,
+  openRecoveryShare,
+  type RecoveryContext,
+  type RecoveryShare,
+  type RecoveryShares,
+  wrappedFor,
+  wrapToRecoveryKeys,
+} from './recovery-keys.ts';
 export type { ReleaseFault } from './releases.ts';
 export { type MigrationTicket, makeTicket, verifyTicket } from './ticket.ts';
