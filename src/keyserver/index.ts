@@ -58,13 +58,10 @@ export { createRecoveryCollector, type RecoveryCollector, type ShareEntered } fr
 export {
   decodeRecoveryShare,
   encodeRecoveryShare,
-  listRecoveryShares,
   openRecoveryShare,
-  type RecoveryContext,
   type RecoveryShare,
-  type RecoveryShares,
-  wrappedFor,
   wrapToRecoveryKeys,
 } from './recovery-keys.ts';
+export { listRecoveryShares, type RecoveryContext, type RecoveryShares, wrappedFor } from './recovery-wrap.ts';
 export type { ReleaseFault } from './releases.ts';
 export { type MigrationTicket, makeTicket, verifyTicket } from './ticket.ts';

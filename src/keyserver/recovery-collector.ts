@@ -3,14 +3,14 @@
 
 import { equalBytes } from '../core/bytes.ts';
 import type { Secret } from '../core/secret.ts';
+import type { RecoveryShare } from './recovery-keys.ts';
 import {
   commitToDataKey,
   commitToRecoveryShare,
   parseRecoveryWrap,
   type RecoveryContext,
-  type RecoveryShare,
   wrapIdOf,
-} from './recovery-keys.ts';
+} from './recovery-wrap.ts';
 import { combineShares, type Share } from './shares.ts';
 
 export type ShareEntered =

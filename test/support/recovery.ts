@@ -6,15 +6,14 @@ import { encodeCbor } from '../../src/core/cbor.ts';
 import { hpkeGenerateKeyPair, hpkeSetupSender } from '../../src/core/hpke.ts';
 import { type ClusterId, clusterIdFromBytes, type NodeId, nodeIdFromBytes } from '../../src/core/ids.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { openRecoveryShare, wrapToRecoveryKeys } from '../../src/keyserver/recovery-keys.ts';
 import {
   commitToRecoveryShare,
-  openRecoveryShare,
   parseRecoveryWrap,
   type RecoveryContext,
   recoveryShareInfo,
   wrapIdOf,
-  wrapToRecoveryKeys,
-} from '../../src/keyserver/recovery-keys.ts';
+} from '../../src/keyserver/recovery-wrap.ts';
 import { seededRandom } from './seeded-random.ts';
 
 export interface RecoveryBenchOptions {

@@ -9,13 +9,11 @@ import { createRecoveryCollector, type ShareEntered } from '../../../src/keyserv
 import {
   decodeRecoveryShare,
   encodeRecoveryShare,
-  listRecoveryShares,
   openRecoveryShare,
-  parseRecoveryWrap,
   type RecoveryShare,
-  wrappedFor,
   wrapToRecoveryKeys,
 } from '../../../src/keyserver/recovery-keys.ts';
+import { listRecoveryShares, parseRecoveryWrap, wrappedFor } from '../../../src/keyserver/recovery-wrap.ts';
 import { fuzzRuns } from '../../support/fuzz.ts';
 import { codeOf } from '../../support/outcome.ts';
 import { forgeKeyCommitment, recoveryBench } from '../../support/recovery.ts';
