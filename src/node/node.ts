@@ -15,8 +15,9 @@ import { hpkeGenerateKeyPair } from '../core/hpke.ts';
 import { type NodeId, nodeIdFromBytes, parseRegId, type RegId } from '../core/ids.ts';
 import { createLifeCycle, type Part } from '../core/life-cycle.ts';
 import type { Timer } from '../core/ports.ts';
+import type { OperationType } from '../core/registration/operation.ts';
 import type { RosterEntry } from '../core/roster.ts';
-import type { RequestKind, SealedBox } from '../core/sealed-request.ts';
+import type { SealedBox } from '../core/sealed-request.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { launch } from './launch.ts';
 import { createOperations, type Operations } from './operations.ts';
@@ -27,6 +28,7 @@ import type { NodeInfo, NodeService, Phase, RegistrationStatus, ServiceCall } fr
 import { countQuotes, statsOf } from './stats.ts';
 import { countWrites, type KeyValueStore } from './store/index.ts';
 import { createOperationCounter, createPseudonyms, type NodeStats, type Pseudonyms } from './telemetry/index.ts';
+import { notRecovering } from './total-restart.ts';
 
 export interface NodeDeps extends RunningDeps {
   /** Undefined: nobody keeps keys, and the cluster does not allow a node alone. */
@@ -281,6 +283,10 @@ class Node implements KithNode {
       revoke: (id, box) => this.#carryOut('revoke', id, box),
       registration: (id) => this.#registration(id),
       indexSet: async (id, lookUp, call: ServiceCall) => this.#serving().lookUps.answer(id, lookUp, call),
+      recovery: () => ({ state: 'none' }),
+      enterRecoveryShare: async () => {
+        throw notRecovering();
+      },
     };
   }
 
@@ -292,7 +298,7 @@ class Node implements KithNode {
     ];
   }
 
-  async #carryOut(kind: RequestKind, id: RegId | undefined, box: SealedBox) {
+  async #carryOut(kind: OperationType, id: RegId | undefined, box: SealedBox) {
     const { log } = this.#deps;
     try {
       this.#serving();
