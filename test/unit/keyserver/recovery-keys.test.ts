@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { sha256 } from '#crypto';
+import { concatBytes, utf8 } from '../../../src/core/bytes.ts';
 import { encodeCbor } from '../../../src/core/cbor.ts';
-import { hpkeGenerateKeyPair } from '../../../src/core/hpke.ts';
-import { clusterIdFromBytes, nodeIdFromBytes } from '../../../src/core/ids.ts';
+import { hpkeGenerateKeyPair, hpkeSetupRecipient } from '../../../src/core/hpke.ts';
+import { clusterIdFromBytes, idBytes, nodeIdFromBytes } from '../../../src/core/ids.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { RECOVERY_KEYS_MAX, RECOVERY_WRAP_BYTES_MAX } from '../../../src/keyserver/limits.ts';
 import { createRecoveryCollector, type ShareEntered } from '../../../src/keyserver/recovery-collector.ts';
@@ -71,6 +73,34 @@ describe('a data key under recovery keys', () => {
     const whole = Buffer.from(bench.wrapped);
     for (const secret of secrets) expect(whole.includes(Buffer.from(secret.expose().subarray(0, 16)))).toBe(false);
     expect(whole.includes(Buffer.from(bench.storeId))).toBe(false);
+  });
+
+  it('has the bytes of docs/RECOVERY.md', () => {
+    const bench = recoveryBench({ threshold: 2, keys: 3 });
+    const { storeIdHash } = bench.context;
+    const [clusterId, nodeId] = [idBytes(bench.context.clusterId), idBytes(bench.context.nodeId)];
+    const hash = (label: string, ...parts: Uint8Array[]) => sha256(concatBytes(utf8(label), ...parts));
+    const inContext = (label: string, ...parts: Uint8Array[]) => hash(label, clusterId, nodeId, storeIdHash, ...parts);
+    const keyCommitment = inContext('kith/data-key-commitment/v1', bench.dataKey.expose());
+    const shares = bench.publicKeys.map((publicKey, i) => {
+      const value = bench.share(i + 1).value.expose();
+      const tag = hash('kith/recovery-key-tag/v1', publicKey).slice(0, 8);
+      const place = Uint8Array.of(2, i + 1);
+      return { value, tag, commitment: inContext('kith/recovery-share-commitment/v1', keyCommitment, place, value) };
+    });
+    const named = { clusterId, nodeId, storeIdHash, threshold: 2, keyCommitment };
+    const tagged = shares.map(({ tag, commitment }) => concatBytes(tag, commitment));
+    const wrapId = hash('kith/recovery-wrap/v1', encodeCbor({ ...named, shares: tagged }));
+    expect(bench.share(1).wrapId).toEqual(wrapId);
+    const entries = parseRecoveryWrap(bench.wrapped).shares.map(({ enc, sealed }, i) => {
+      const { value, tag, commitment } = shares[i]!;
+      const publicKey = bench.publicKeys[i]!;
+      const label = 'kith/recovery-share/v1';
+      const info = encodeCbor({ label, wrapId, clusterId, nodeId, storeIdHash, publicKey, index: i + 1 });
+      expect(hpkeSetupRecipient(bench.holders[i]!, enc, info).open(new Uint8Array(0), sealed)).toEqual(value);
+      return concatBytes(tag, enc, sealed, commitment);
+    });
+    expect(bench.wrapped).toEqual(encodeCbor({ version: 1, threshold: 2, keyCommitment, shares: entries }));
   });
 
   it('is refused for keys it cannot be wrapped to', () => {
