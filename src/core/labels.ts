@@ -79,3 +79,9 @@ export const LABEL_RECOVERY_KEY_TAG = 'kith/recovery-key-tag/v1';
 export const LABEL_MESH_CONTEXT = 'kith/mesh-context/v1';
 /** Associated data of a sealed frame between two nodes. */
 export const LABEL_MESH_FRAME = 'kith/mesh-frame/v1';
+/** What members sign: a genesis, a join, a leave or an eviction of the roster. */
+export const LABEL_ROSTER_STATEMENT = 'kith/roster-statement/v1';
+/** Id of a roster statement: hash of what was signed. */
+export const LABEL_ROSTER_STATEMENT_ID = 'kith/roster-statement-id/v1';
+/** Digest of a set of roster statements, compared between members. */
+export const LABEL_ROSTER_DIGEST = 'kith/roster-digest/v1';
