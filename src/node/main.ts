@@ -106,6 +106,7 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
       version,
       startHeight: configuration['start-height'],
       bootstrap: configuration.bootstrap,
+      found: configuration.found,
       onFenced: (why) => rejectEnded(new KithError('fenced', `another boot of this node is newer: ${why}`)),
     },
   );

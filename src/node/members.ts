@@ -1,16 +1,9 @@
 // Who is a member, as far as custody needs it: the roster, and which of its members are connected under which boot.
 
-import { type RosterEntry, rosterHash } from '../core/roster.ts';
+import { rosterHash } from '../core/roster.ts';
 import type { MembersView } from '../keyserver/index.ts';
+import type { Membership } from './membership.ts';
 import type { Peering } from './peering.ts';
-
-export interface Membership {
-  /** All members, this node included. */
-  entries(): readonly RosterEntry[];
-  /** Calls back after each change; returns what ends that. */
-  onChange(listener: () => void): () => void;
-  stop(): Promise<void>;
-}
 
 /** The other members and their connections. */
 export function membersView(membership: Membership, peering: Peering): MembersView {

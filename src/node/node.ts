@@ -24,7 +24,7 @@ import { NO_INCARNATION } from './custody/link.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { launch } from './launch.ts';
 import type { Launched } from './launched.ts';
-import type { Membership } from './members.ts';
+import { createMembership, type Membership } from './membership.ts';
 import { createOperations, type Operations } from './operations.ts';
 import { createPeerKeys, type PeerKeys } from './peer-keys.ts';
 import { createPeering, type Peering } from './peering.ts';
@@ -62,6 +62,8 @@ export interface NodeOptions extends RunningOptions {
   readonly version: string;
   /** Multiaddrs of members to begin with. */
   readonly bootstrap?: readonly string[] | undefined;
+  /** Found a cluster although there are bootstrap addresses. */
+  readonly found?: boolean | undefined;
   /** Another boot of this node is newer: it has stopped for good. */
   readonly onFenced?: ((why: string) => void) | undefined;
 }
@@ -256,11 +258,7 @@ class Node implements KithNode {
         log,
         disk,
         peering,
-        membership: async (launched) => {
-          const membership = await this.#join(peering, launched);
-          this.#membership = membership;
-          return membership;
-        },
+        membership: (launched, signal) => this.#join(peering, launched, signal),
         whereabouts: () => ({ platform: this.#self!.quote.platform, operator: this.#self!.operator }),
         onFenced: (why) => this.#fence(why),
       },
@@ -268,20 +266,16 @@ class Node implements KithNode {
     );
   }
 
-  async #join(peering: Peering, launched: Launched): Promise<Membership> {
-    const own = {
-      nodeId: launched.identity.nodeId,
-      platform: this.#self!.quote.platform,
-      operator: this.#self!.operator,
-    };
-    return {
-      entries: () => [
-        own,
-        ...peering.proven().map(({ nodeId, platform, operator }) => ({ nodeId, platform, operator })),
-      ],
-      onChange: (listener) => peering.mesh.onChange(listener),
-      stop: async () => undefined,
-    };
+  async #join(peering: Peering, launched: Launched, signal: AbortSignal): Promise<Membership> {
+    const { clock, random, log, cluster } = this.#deps;
+    const { quote, operator } = this.#self!;
+    const own = { nodeId: launched.identity.nodeId, platform: quote.platform, operator };
+    const height = () => this.#running?.tip() || undefined;
+    const { bootstrap = [], found = false } = this.#options;
+    const deps = { clock, random, log, cluster, peering, own, height };
+    this.#membership = createMembership(deps, launched, { mayFound: found || bootstrap.length === 0 });
+    await this.#membership.start({ signal });
+    return this.#membership;
   }
 
   /** Another boot of this node has its key: whatever this one still says or writes must not count. */

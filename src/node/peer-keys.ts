@@ -16,7 +16,8 @@ import { headerReader } from './custody/read-header.ts';
 import type { Disk } from './disk.ts';
 import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
-import { type Membership, membersView } from './members.ts';
+import { membersView } from './members.ts';
+import type { Membership } from './membership.ts';
 import { memoryOnlyHeader, ownHeader } from './own-header.ts';
 import type { Peering } from './peering.ts';
 import type { SealingKeys } from './sealing-keys.ts';
@@ -28,7 +29,7 @@ export interface PeerKeysDeps {
   readonly disk: Disk;
   readonly peering: Peering;
   /** Takes its place among the members, once it has an identity. */
-  readonly membership: (launched: Launched) => Promise<Membership>;
+  readonly membership: (launched: Launched, signal: AbortSignal) => Promise<Membership>;
   /** Platform and operator of this node, once it has attested itself. */
   readonly whereabouts: () => { readonly platform: string; readonly operator: string };
   readonly onFenced: (why: string) => void;
@@ -129,7 +130,7 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
         sealingKey.wipe();
         await disk.header.write(header);
       }
-      dealer = createOwn(launched, await deps.membership(launched));
+      dealer = createOwn(launched, await deps.membership(launched, signal));
       await dealer.start({ signal });
       if (!fresh || options.allowUnbacked) return;
       waitsFor('waiting for members to keep the sealing key');

@@ -1,14 +1,18 @@
 // Three node processes over real libp2p on loopback that keep one another's sealing keys.
 
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../support/folder.ts';
 import { freePorts } from '../support/free-port.ts';
 import { longForm } from '../support/fuzz.ts';
 import { kill, runKith, type Started, startKith } from '../support/processes.ts';
+import { madeUpLines } from '../support/replay.ts';
 
-const replay = new URL('../vectors/chain/chain.jsonl', import.meta.url).pathname;
 const folder = temporaryFolder();
+/** Short: the nodes are about keys here. */
+const replay = join(folder, 'chain.jsonl');
+const LINES = madeUpLines(1_000, 60).filter(({ flags }) => flags === null);
 const cluster = join(folder, 'cluster.json');
 const KILLS = longForm ? 50 : 3;
 
@@ -51,6 +55,7 @@ async function until(what: string, condition: () => Promise<boolean>, timeoutMs 
 const isReady = async (machine: Machine) => (await info(machine))?.phase === 'ready';
 
 beforeAll(async () => {
+  writeFileSync(replay, LINES.map((line) => JSON.stringify(line)).join('\n'));
   const init = await runKith('cluster', 'init', '--out', cluster, '--chain-id', 'kith-devnet', '--simulated');
   if (init.exitCode !== 0) throw new Error(init.err);
   const devnet = await startKith('devnet', '--replay', replay, '--http', '127.0.0.1:0', '--json');
@@ -63,6 +68,7 @@ beforeAll(async () => {
       const words = ['node', '--cluster', cluster, '--data-dir', join(folder, name), '--http', `127.0.0.1:${http}`];
       words.push('--listen', `/ip4/127.0.0.1/tcp/${listen}`, '--comet-rpc', chain, '--quotes', 'simulated');
       words.push('--simulated-platform', `op-${name}/m`, '--json');
+      if (i === 0) words.push('--found');
       for (const port of bootstrap) words.push('--bootstrap', `/ip4/127.0.0.1/tcp/${port}`);
       const boot = () => startKith(...words);
       return { name, url: `http://127.0.0.1:${http}`, boot, running: await boot() };

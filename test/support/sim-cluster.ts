@@ -109,7 +109,11 @@ export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUn
             quoteSource: createSimulatedSource({ clock: own }, platform, measurements),
             collateralSources: [createSimulatedCollateral(pki)],
           },
-          { version: '0.0.0', bootstrap: options.bootstrap ?? addresses.filter((other) => other !== address) },
+          {
+            version: '0.0.0',
+            bootstrap: options.bootstrap ?? addresses.filter((other) => other !== address),
+            found: address === addresses[0],
+          },
         );
         running = { node, clock: own, transport };
         crashed = false;

@@ -10,9 +10,10 @@ import { type CborValue, encodeCbor } from '../../../../src/core/cbor.ts';
 import { parseNodeId } from '../../../../src/core/ids.ts';
 import { pad } from '../../../../src/core/padding.ts';
 import { SUBMISSION_BYTES } from '../../../../src/core/registration/limits.ts';
+import type { OperationType } from '../../../../src/core/registration/operation.ts';
 import { encodeOperation } from '../../../../src/core/registration/operation.ts';
 import { encodeSubmission } from '../../../../src/core/registration/submission.ts';
-import { type RequestKind, type SealedBox, sealRequest, toSealedBox } from '../../../../src/core/sealed-request.ts';
+import { type SealedBox, sealRequest, toSealedBox } from '../../../../src/core/sealed-request.ts';
 import { createDevnet } from '../../../../src/devnet/index.ts';
 import { PROBLEMS } from '../../../../src/node/http/problems.ts';
 import { buildApp } from '../../../../src/node/http/server.ts';
@@ -45,7 +46,7 @@ async function started() {
   );
   const hpkeKey = fromBase64Url(document.hpke[0]!.publicKey);
   const before = test.node.running!.store.head;
-  const box = (kind: RequestKind, plaintext: Uint8Array): SealedBox => {
+  const box = (kind: OperationType, plaintext: Uint8Array): SealedBox => {
     const context = { clusterId: test.cluster.id, nodeId: parseNodeId(test.node.service.node().nodeId), kind };
     return toSealedBox(sealRequest({ random }, hpkeKey, context, plaintext).request);
   };
@@ -225,7 +226,7 @@ describe('a node under bad requests', () => {
 
 describe('a node under submissions that are sealed well and made badly', () => {
   /** Sends it to the path of its kind. */
-  const send = (node: Node, kind: RequestKind, plaintext: Uint8Array) =>
+  const send = (node: Node, kind: OperationType, plaintext: Uint8Array) =>
     post(
       node,
       kind === 'register' ? PATHS[0]! : `/v1/registrations/:id/${kind}`,
@@ -266,7 +267,7 @@ describe('a node under submissions that are sealed well and made badly', () => {
   it('takes no submission of which any byte was changed', async () => {
     const node = await started();
     const good = submissions(node);
-    const kinds = fc.constantFrom<RequestKind>('register', 'renew', 'revoke');
+    const kinds = fc.constantFrom<OperationType>('register', 'renew', 'revoke');
     const property = fc.asyncProperty(kinds, edits, fc.boolean(), async (kind, list, content) => {
       const whole = encodeSubmission(good[kind]);
       const bytes = content ? whole.subarray(0, whole.lastIndexOf(0x80)) : whole;

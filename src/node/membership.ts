@@ -1,0 +1,142 @@
+// The roster as this node keeps it: over the mesh, in the sealed store.
+
+import { ed25519Sign } from '#crypto';
+import type { Cluster } from '../attestation/index.ts';
+import { fromBase64Url } from '../core/bytes.ts';
+import { KithError, messageOf } from '../core/errors.ts';
+import type { Clock, Random } from '../core/ports.ts';
+import type { RosterEntry } from '../core/roster.ts';
+import { bytesUpTo, closed, shape, Type, uint } from '../core/schema.ts';
+import { createRosterKeeper, type RosterReport, type RosterStore, type RosterView } from '../replication/index.ts';
+import type { Launched } from './launched.ts';
+import type { Log } from './log.ts';
+import type { Peering } from './peering.ts';
+import type { SealedStore } from './store/index.ts';
+
+const ROSTER_PROTOCOL = '/kith/roster/1';
+
+export interface MembershipDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly cluster: Cluster;
+  readonly peering: Peering;
+  /** This node, as its own platform attests it. */
+  readonly own: RosterEntry;
+  /** Newest height known, undefined before the first. */
+  readonly height: () => number | undefined;
+}
+
+export interface Membership {
+  /** All members, this node included once it is one. */
+  entries(): readonly RosterEntry[];
+  view(): RosterView;
+  /** Calls back after each change; returns what ends that. */
+  onChange(listener: () => void): () => void;
+  start(options: { signal: AbortSignal }): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** @param options.mayFound started without bootstrap addresses, or told to found. */
+export function createMembership(
+  deps: MembershipDeps,
+  { store, identity }: Launched,
+  options: { readonly mayFound: boolean },
+): Membership {
+  const { clock, random, log, cluster, peering } = deps;
+  const { mesh } = peering;
+  const listeners = new Set<() => void>();
+  const entryOf = ({ nodeId, platform, operator }: RosterEntry): RosterEntry => ({ nodeId, platform, operator });
+  const keeper = createRosterKeeper(
+    {
+      clock,
+      random,
+      self: deps.own,
+      store: rosterStore(store),
+      sign: (message) => ed25519Sign(identity.nodeSecret.expose(), message),
+      connected: () => peering.proven().map(entryOf),
+      async request(nodeId, payload, { signal }) {
+        const peer = mesh.peer(nodeId);
+        if (!peer) throw new KithError('not-connected', 'the member is not connected');
+        return peer.request(ROSTER_PROTOCOL, payload, { signal });
+      },
+      height: () => deps.height() ?? 0,
+      operatorKeys: (operator) =>
+        cluster.versions
+          .flatMap(({ configuration }) => configuration.operators)
+          .filter(({ name }) => name === operator)
+          .map(({ publicKey }) => fromBase64Url(publicKey)),
+      report: (event) => logReport(log, event),
+    },
+    {
+      clusterId: cluster.id,
+      mayFound: options.mayFound,
+      allowUnbacked: cluster.configuration.allowUnbacked,
+      onChange(view) {
+        log.info('roster', { self: view.self, members: view.members.length });
+        for (const listener of [...listeners]) listener();
+      },
+    },
+  );
+  mesh.handle(ROSTER_PROTOCOL, { permit: proven }, (request, peer) => keeper.handle(entryOf(peer), request));
+  const unsubscribe = mesh.onChange((change) => {
+    if (change.kind === 'up' && change.peer.attested.incarnation > 0) keeper.peerUp(change.peer.attested.nodeId);
+    else if (change.kind === 'down') keeper.peerDown(change.nodeId);
+  });
+
+  return {
+    entries: () => keeper.view().members.map(entryOf),
+    view: () => keeper.view(),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async start({ signal }) {
+      await keeper.start({ signal });
+      for (const { nodeId } of peering.proven()) keeper.peerUp(nodeId);
+    },
+    async stop() {
+      unsubscribe();
+      await keeper.stop();
+    },
+  };
+}
+
+/** A node without a store has no place yet, and nothing to say about those of others. */
+const proven = ({ incarnation }: { readonly incarnation: number }) =>
+  incarnation > 0 ? undefined : { code: 'no-identity', message: 'open your store first' };
+
+/** A statement of the keeper, at its order. */
+const statementShape = shape(
+  closed({ id: Type.String(), statement: bytesUpTo(16_384, 1), heldSince: uint(), order: uint() }),
+);
+
+function rosterStore(store: SealedStore): RosterStore {
+  const statements = store.namespace('roster', statementShape);
+  return {
+    async load() {
+      const all = [];
+      for await (const [, statement] of statements.entries()) all.push(statement);
+      return all;
+    },
+    put: (added) =>
+      store.commit(added.map((statement) => statements.put(new TextEncoder().encode(statement.id), { ...statement }))),
+  };
+}
+
+function logReport(log: Log, event: RosterReport): void {
+  switch (event.kind) {
+    case 'other-genesis':
+      log.error('other-genesis', { peer: event.nodeId });
+      break;
+    case 'apart':
+      log.error('roster-apart', { peer: event.nodeId, refused: event.refused, byPeer: event.refusedByPeer });
+      break;
+    case 'failed':
+      log.error('roster-failed', { reason: messageOf(event.error) });
+      break;
+    case 'not-joined':
+      log.info('not-joined', { reason: event.outcome.kind });
+      break;
+  }
+}
