@@ -41,7 +41,7 @@ const say = (value: unknown) => void process.stdout.write(`${JSON.stringify(valu
 const [what, folder = '', clusterFile = '', ...rest] = process.argv.slice(2);
 const cluster = createCluster(JSON.parse(readFileSync(clusterFile, 'utf8')));
 const disk = createLevelDisk(join(folder, 'data'));
-const sealingKeys = createFileKeys(join(folder, 'keys'));
+const sealingKeys = createFileKeys(join(folder, 'keys'), disk);
 
 /** A node over the real disk, which may be one that is watched. */
 async function startedNode(comet: string, disk: Disk): Promise<KithNode> {
@@ -56,7 +56,7 @@ async function startedNode(comet: string, disk: Disk): Promise<KithNode> {
       disk,
       sources: [createCometSource({ transport: createHttpTransport(comet), clock })],
       executor: createDefaultExecutor({ clock }),
-      sealingKeys,
+      custody: { kind: 'injected', keys: sealingKeys },
       quoteSource: createSimulatedSource({ clock }, platform, simulatedMeasurements('this build', utf8('build'))),
       collateralSources: [createSimulatedCollateral(pki)],
     },
@@ -144,7 +144,10 @@ function timer() {
 
 async function open(): Promise<void> {
   const began = performance.now();
-  const { store } = await launch({ disk, clock, random, log, sealingKeys }, cluster.id, new AbortController());
+  const { store } = await launch({ disk, clock, random, log, sealingKeys }, cluster.id, {
+    signal: new AbortController().signal,
+    waitsFor: () => undefined,
+  });
   const scanned = performance.now();
   const progress = await readProgress({ store, checkpoint: () => undefined as never });
   const engine = createDetectionEngine({ executor: createDefaultExecutor({ clock }) });

@@ -77,9 +77,11 @@ export async function benchNode(options: { quick: boolean }): Promise<void> {
 /** A process and the JSON lines it says, one by one. */
 function startChild(file: string, args: readonly string[]) {
   const child: ChildProcess = spawn(process.execPath, [file, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const closed = once(child, 'close');
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   return {
     child,
+    closed,
     async said<T>(wanted: (line: T) => boolean = () => true): Promise<T> {
       for (;;) {
         const { value, done } = await lines.next();
@@ -89,7 +91,6 @@ function startChild(file: string, args: readonly string[]) {
       }
     },
     async end(): Promise<void> {
-      const closed = once(child, 'close');
       child.kill('SIGKILL');
       await closed;
     },
@@ -228,7 +229,7 @@ async function fill({ folder, clusterFile, comet, stepsFile }: Place, name: stri
   mkdirSync(join(folder, name), { recursive: true });
   const child = startChild(stepsFile, ['fill', join(folder, name), clusterFile, comet, String(count), String(N)]);
   await child.said();
-  await once(child.child, 'close');
+  await child.closed;
 }
 
 async function benchWrites(place: Place): Promise<void> {
@@ -256,7 +257,7 @@ async function benchFull(place: Place, { registrations }: Sizes): Promise<void> 
   for (let i = 0; i < OPENINGS; i++) {
     const child = startChild(stepsFile, ['open', join(folder, 'full'), clusterFile]);
     openings.push(await child.said());
-    await once(child.child, 'close');
+    await child.closed;
   }
   const seconds = (field: string) => Number((median(openings.map((row) => row[field]!)) / 1e3).toFixed(2));
   const [start, scan, load, keyTable, sets] = ['startMs', 'scanMs', 'loadMs', 'keyTableMs', 'indexSetsMs'].map(seconds);

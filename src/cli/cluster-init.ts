@@ -19,7 +19,7 @@ import { type ClusterKey, keyPath, makeKey, writeKey } from './cluster-keys.ts';
 import { addCommand, integerOption, type Outcome, usageError } from './command.ts';
 import { readTextFile, refuseExisting, writePublicFile } from './files.ts';
 
-interface InitOptions {
+export interface InitOptions {
   out: string;
   chainId: string;
   simulated?: boolean;
@@ -43,7 +43,7 @@ export function addClusterInit(group: Command): void {
         .requiredOption('--out <file>', 'configuration to write; must not exist')
         .requiredOption('--chain-id <id>', 'the chain this cluster serves')
         .option('--simulated', 'simulated TDX: a development root, and the measurement of this build')
-        .option('--operators <a,b,c>', 'operators, each with a key of its own', '')
+        .option('--operators <a,b,c>', 'operators, each with a key of its own')
         .option('--recovery <K-of-M>', 'keys that reopen the stores after a total restart', '2-of-3')
         .option('--governance <K-of-M>', 'keys that sign the next version', '1-of-1')
         .option('--policy <file>', 'attestation policy, JSON; without it, measurements are added by `update`')
@@ -73,6 +73,15 @@ function operatorNames(list: string): string[] {
 }
 
 async function init(options: InitOptions): Promise<Outcome> {
+  const { cluster, keys } = await makeCluster(options);
+  const files = await writeCluster(options.out, cluster, keys);
+  return described(cluster, { file: options.out, keys: files });
+}
+
+/** A new cluster and the keys of its holders; nothing is written. @throws KithError as wrong usage, or of the policy. */
+export async function makeCluster(
+  options: Omit<InitOptions, 'out'>,
+): Promise<{ cluster: Cluster; keys: ClusterKey[] }> {
   const recovery = thresholdOption('--recovery', options.recovery);
   const governance = thresholdOption('--governance', options.governance);
   if (governance.count === 0) throw usageError('--governance needs at least one key');
@@ -96,9 +105,7 @@ async function init(options: InitOptions): Promise<Outcome> {
     recovery: { threshold: recovery.threshold, publicKeys: recoveryKeys.map(({ publicKey }) => publicKey) },
     limits: DEFAULT_LIMITS,
   });
-  const keys = [...operatorKeys, ...governanceKeys, ...recoveryKeys];
-  const files = await writeAll(options.out, cluster, keys);
-  return described(cluster, { file: options.out, keys: files });
+  return { cluster, keys: [...operatorKeys, ...governanceKeys, ...recoveryKeys] };
 }
 
 async function readPolicy(path: string | undefined): Promise<ClusterConfiguration['policy']> {
@@ -106,8 +113,8 @@ async function readPolicy(path: string | undefined): Promise<ClusterConfiguratio
   return attestationPolicyShape.parse(parseJson(await readTextFile(path, POLICY_BYTES_MAX), path), path);
 }
 
-/** Keys first, so that a configuration never names keys that were not written. */
-async function writeAll(out: string, cluster: Cluster, keys: readonly ClusterKey[]): Promise<string[]> {
+/** Keys first, so that a configuration never names keys that were not written; they are wiped. @throws KithError `file`. */
+export async function writeCluster(out: string, cluster: Cluster, keys: readonly ClusterKey[]): Promise<string[]> {
   await refuseExisting(out);
   const files: string[] = [];
   for (const key of keys) {

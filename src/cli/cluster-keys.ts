@@ -54,10 +54,16 @@ export async function writeKey(path: string, key: ClusterKey, clusterId: string)
   await writeSecretFile(path, `${JSON.stringify(file, undefined, 2)}\n`, { overwrite: false });
 }
 
-/** Reads a key file of the kind wanted. @throws KithError `key-file` or those of reading. */
-export async function readKey(path: string, kind: KeyKind): Promise<ClusterKey> {
+/**
+ * Reads a key file of the kind wanted, and of the cluster, if one is given.
+ * @throws KithError `key-file` or those of reading.
+ */
+export async function readKey(path: string, kind: KeyKind, clusterId?: string): Promise<ClusterKey> {
   const file = keyFile.parse(parseJson(await readTextFile(path, KEY_FILE_BYTES_MAX), path), path);
   if (file.kind !== kind) throw new KithError('key-file', `${path} holds a key for ${file.kind}, expected ${kind}`);
+  if (clusterId !== undefined && file.clusterId !== clusterId) {
+    throw new KithError('key-file', `${path} holds a key of the cluster ${file.clusterId}, not of ${clusterId}`);
+  }
   const secretKey = fromBase64Url(file.secretKey);
   if (secretKey.length !== 32 || publicKeyOf(kind, secretKey) !== file.publicKey) {
     throw new KithError('key-file', `${path}: the secret key does not belong to the public key`);

@@ -1,98 +1,125 @@
-// `kith dev`: the main job on what comes with the project. It detects the recorded chain for its 24 receivers and
-// compares each index set with the one the chain was recorded with.
+// `kith dev`: a simulated chain and a node as child processes, and the whole story of some wallets with them, each
+// index set checked.
 
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { parseJson } from '../core/json.ts';
-import { list, shape, Type, uint } from '../core/schema.ts';
-import { KEYS_FILE_BYTES_MAX, parseKeysFile } from '../fmd/index.ts';
-import { addCommand, EXIT, type Outcome } from './command.ts';
-import { readTextFile } from './files.ts';
-import { type Detection, detectRecordedChain } from './fmd-detect.ts';
-import { formatTable } from './table.ts';
+import { formatWallet } from '../client/index.ts';
+import { KithError } from '../core/errors.ts';
+import { addCommand, type CommandContext, EXIT, integerOption, type Outcome, usageError } from './command.ts';
+import { reportOf } from './dev-report.ts';
+import { CHAIN_FOLDER, loadSamples, type Samples } from './dev-samples.ts';
+import { playStory } from './dev-story.ts';
+import { createDevView, type DevView } from './dev-view.ts';
+import { watchNodes } from './dev-watch.ts';
+import { type DevWorld, startWorld } from './dev-world.ts';
 
-/** The same folder whether this file runs from src/cli or from dist/cli. */
-const CHAIN_FOLDER = new URL('../../test/vectors/chain/', import.meta.url);
-
-const entry = list(uint(), 2, 2);
-const expectedShape = shape(
-  Type.Object({
-    receivers: list(Type.Object({ id: uint(), n: uint(), own: list(entry, 1e6), index_set: list(entry, 1e6) }), 1e6),
-  }),
-);
-type Expected = ReturnType<typeof expectedShape.parse>;
-
-interface Row {
-  readonly id: number;
-  readonly n: number;
-  readonly own: number;
-  readonly found: number;
-  readonly expectedRate: number;
-  readonly seenRate: number;
-  readonly exact: boolean;
+interface DevOptions {
+  nodes: number;
+  replay?: string;
+  once?: boolean;
 }
 
-/** Compares what was detected with what the recording says. */
-function compare(detection: Detection, expected: Expected): Row[] {
-  return expected.receivers.map(({ id, n, own, index_set }) => {
-    const found = detection.receivers.find((receiver) => receiver.id === id)!.indexSet;
-    const included = new Set(found.map(String));
-    const foreign = detection.transactions - detection.unflagged - own.length;
-    const falsePositives = found.length - detection.unflagged - own.length;
-    return {
-      id,
-      n,
-      own: own.length,
-      found: found.length,
-      expectedRate: 2 ** -n,
-      seenRate: falsePositives / foreign,
-      exact: JSON.stringify(found) === JSON.stringify(index_set) && own.every((item) => included.has(String(item))),
-    };
-  });
-}
+/** As many nodes as this version can run together. */
+const NODES_MAX = 1;
+/** Heights that come one by one, while the wallets watch. */
+const LIVE_HEIGHTS = 100;
+const BLOCK_MS = 200;
 
-function report(detection: Detection, rows: readonly Row[]): Outcome {
-  const exact = rows.filter((row) => row.exact).length;
-  const allExact = exact === rows.length;
-  const { stats } = detection;
-  const percent = (rate: number): string => `${(rate * 100).toFixed(3)} %`;
-  const table = formatTable(
-    ['receiver', 'n', 'own', 'index set', '2^-n a flag', 'seen a transaction', 'exact'],
-    rows.map((row) => [
-      String(row.id),
-      String(row.n),
-      String(row.own),
-      String(row.found),
-      percent(row.expectedRate),
-      percent(row.seenRate),
-      row.exact ? 'yes' : 'NO',
-    ]),
-  );
-  return {
-    json: { exact: allExact, receivers: rows, stats },
-    text:
-      `${table}\nA transaction has about two flags and matches if any of them does, so its rate is about twice 2^-n.\n` +
-      `${detection.transactions} transactions (${detection.unflagged} without flags, in everybody's set), ` +
-      `${stats.flags} flags x ${stats.keys} keys in ${stats.seconds.toFixed(1)} s (${stats.kernel}).\n` +
-      `${exact} of ${rows.length} index sets are exact${allExact ? '.' : ': this build detects wrongly.'}\n`,
-    exitCode: allExact ? EXIT.done : EXIT.failed,
-  };
-}
+/** The same place whether this file runs from src/cli or from dist/cli. */
+const KERNEL = fileURLToPath(new URL('../fmd/kernel/kernel.wasm', import.meta.url));
+
+const HELP = `
+Starts a simulated chain and a node on loopback, verifies the node, registers sample wallets, follows the chain, and
+compares every index set with the one it must be: for the chain that comes with kith, those it was recorded with; for
+another one, what offline detection finds. Then it renews and revokes.
+
+On a terminal it stays up afterwards, until Ctrl-C. With --once or --json, if stdout is not a terminal, or if CI is set
+in the environment, it ends with the story: exit code 0 if all was right, else 1 and what was wrong. Everything it
+started and wrote is removed at its end. Simulated: nothing here protects anybody.`;
 
 export function addDevCommand(program: Command): void {
-  addCommand(
+  addCommand<DevOptions>(
     program,
     'dev',
-    'run the main job on the recorded chain that comes with kith and check every index set',
-    () => undefined,
-    async (_options, context) => {
-      const keysPath = fileURLToPath(new URL('receivers.json', CHAIN_FOLDER));
-      const text = await readTextFile(keysPath, KEYS_FILE_BYTES_MAX);
-      const expected = expectedShape.parse(parseJson(text, keysPath), keysPath);
-      const keys = parseKeysFile(text, keysPath);
-      const chainPath = fileURLToPath(new URL('chain.jsonl', CHAIN_FOLDER));
-      const detection = await detectRecordedChain(keys, chainPath, context);
-      return report(detection, compare(detection, expected));
-    },
+    'run a simulated chain, a node and sample wallets, and check all they do',
+    (command) =>
+      command
+        .option('--nodes <n>', 'nodes to run', integerOption(1, 64), 1)
+        .option('--replay <file>', 'chain to replay, one transaction a line (default: the one that comes with kith)')
+        .option('--once', 'end with the story')
+        .addHelpText('after', HELP),
+    run,
   );
+}
+
+/** Whether `kith dev` stays up after its story. */
+export function staysUp(of: { once: boolean; json: boolean; isTTY: boolean; ci: string | undefined }): boolean {
+  const ci = of.ci !== undefined && of.ci !== '' && of.ci !== 'false';
+  return of.isTTY && !of.once && !of.json && !ci;
+}
+
+async function run(options: DevOptions, context: CommandContext): Promise<Outcome | undefined> {
+  const { terminal, json } = context;
+  if (options.nodes > NODES_MAX) throw usageError('--nodes: this version runs one node');
+  const stay = staysUp({
+    once: options.once === true,
+    json,
+    isTTY: terminal.stdout.isTTY === true,
+    ci: process.env['CI'],
+  });
+  refuseIncompleteBuild(options.replay);
+  const samples = await loadSamples(options.replay, context);
+  const startAfter = Math.max(1, samples.last - samples.first + 1 - LIVE_HEIGHTS);
+  const { replayPath } = samples;
+  const view = createDevView(terminal);
+  // Whoever closes the window of a run that stays up wants its end, too.
+  if (stay) process.once('SIGHUP', () => process.kill(process.pid, 'SIGTERM'));
+  const world = await startWorld(terminal, { replayPath, startAfter, blockMs: BLOCK_MS, nodes: options.nodes });
+  try {
+    const watch = watchNodes(view, world.nodes, { signal: world.signal });
+    const outcome = reportOf(await playStory({ world, watch, view }, samples));
+    view.end();
+    if (!stay) return outcome;
+    terminal.stdout.write(outcome.text);
+    await invite(world, samples, view);
+    await ended(world.signal);
+    view.end();
+    return { json: undefined, text: '', exitCode: outcome.exitCode ?? EXIT.done };
+  } catch (error) {
+    throw await world.causeOf(error);
+  } finally {
+    view.end();
+    await world.stop();
+  }
+}
+
+/** What a build or a checkout has besides the program; said before anything is started. */
+function refuseIncompleteBuild(replay: string | undefined): void {
+  if (!existsSync(KERNEL)) {
+    throw new KithError('build-incomplete', `the build is incomplete: ${KERNEL} is missing; run \`npm run build\``);
+  }
+  if (replay === undefined && !existsSync(CHAIN_FOLDER)) {
+    const where = fileURLToPath(CHAIN_FOLDER);
+    throw new KithError('file', `the chain of a checkout is missing (${where}); name another with --replay <file>`);
+  }
+}
+
+/** Leaves a wallet to play with, and says how. */
+async function invite({ folder, clusterPath, nodes }: DevWorld, { samples }: Samples, view: DevView): Promise<void> {
+  const path = join(folder, 'wallet.json');
+  await writeFile(path, formatWallet(samples[0]!.wallet), { mode: 0o600 });
+  view.say(`to read an index set yourself, while this runs:
+  npx kith client index-set --node ${nodes[0]!.url} --wallet ${path} --cluster ${clusterPath}
+the console: ${nodes[0]!.adminUrl}/console
+press Ctrl-C to end`);
+}
+
+/** Resolves when the user interrupts. @throws what ended the world else. */
+async function ended(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  if (signal.reason?.code !== 'interrupted') throw signal.reason;
 }

@@ -3,11 +3,13 @@
 
 import process from 'node:process';
 import { runProgram } from './command.ts';
+import { endWithParent } from './dev-child.ts';
 import { buildProgram } from './program.ts';
 
 const controller = new AbortController();
 process.once('SIGINT', () => controller.abort());
 process.once('SIGTERM', () => controller.abort());
+endWithParent(controller);
 // A reader that went away (`kith ... | head`) is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;

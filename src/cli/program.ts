@@ -10,6 +10,7 @@ import { addDevnetCommand } from './devnet.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addFmdCommands } from './fmd.ts';
 import { addNodeCommand } from './node.ts';
+import { addRecoverCommand } from './recover.ts';
 import { addStatusCommand } from './status.ts';
 import { VERSION } from './version.ts';
 
@@ -30,5 +31,6 @@ export function buildProgram(): Command {
   addAttestCommands(program);
   addClientCommands(program);
   addStatusCommand(program);
+  addRecoverCommand(program);
   return program;
 }

@@ -51,6 +51,24 @@ export const registrationShape = shape(
 export const indexSetShape = shape(
   Type.Object({ id: text(43, 43), since: uint(HEIGHT_MAX), nonce: text(32, 32), ciphertext: text(ANSWER_BYTES_MAX) }),
 );
+/** A data key under 64 recovery keys. */
+const WRAPPED_CHARS_MAX = 12_288;
+export const recoveryShape = shape(
+  Type.Union([
+    Type.Object({ state: Type.Literal('none') }),
+    Type.Object({
+      state: Type.Literal('total-restart'),
+      nodeId: text(43, 43),
+      storeIdHash: text(43, 43),
+      blob: text(WRAPPED_CHARS_MAX, 1),
+      entered: uint(),
+      needed: uint(),
+    }),
+  ]),
+);
+export const shareShape = shape(
+  Type.Object({ sealed: Type.Object({ nonce: text(32, 32), ciphertext: text(65_536) }) }),
+);
 
 /** Nothing a node calls by name is longer. */
 const word = text(128);

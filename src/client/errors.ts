@@ -12,6 +12,8 @@ export type ClientErrorCode =
   /** The answer to a sealed request was not made by the node it was sealed to. */
   | 'forged-answer'
   | 'bad-wallet'
+  /** No store of the node waits for recovery shares. */
+  | 'not-recovering'
   /** The node does not know the chain yet; as a refusal, also whatever else it still waits for. */
   | 'not-ready'
   /** The time given was over before the index set reached the height. */

@@ -33,6 +33,12 @@ export {
 } from './node-info.ts';
 export { type OperationResult, sendOperation, type WalletOperation } from './operations.ts';
 export {
+  readRecovery,
+  type ShareResult,
+  sendRecoveryShare,
+  type WaitingStore,
+} from './recovery.ts';
+export {
   type OperationOptions,
   type RegisterOptions,
   type Registration,

@@ -96,18 +96,22 @@ const BASE64URL = ascii('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 /** base64url without padding (RFC 4648, section 5). */
 export function toBase64Url(bytes: Uint8Array): string {
   const text = new Uint8Array(Math.ceil((bytes.length * 4) / 3));
-  let pending = 0;
-  let count = 0;
+  const rest = bytes.length % 3;
   let offset = 0;
-  for (const byte of bytes) {
-    pending = ((pending << 8) | byte) & 0xffff;
-    count += 8;
-    while (count >= 6) {
-      count -= 6;
-      text[offset++] = BASE64URL[(pending >> count) & 63]!;
-    }
+  for (let i = 0; i + 2 < bytes.length; i += 3) {
+    const group = (bytes[i]! << 16) | (bytes[i + 1]! << 8) | bytes[i + 2]!;
+    text[offset] = BASE64URL[group >> 18]!;
+    text[offset + 1] = BASE64URL[(group >> 12) & 63]!;
+    text[offset + 2] = BASE64URL[(group >> 6) & 63]!;
+    text[offset + 3] = BASE64URL[group & 63]!;
+    offset += 4;
   }
-  if (count > 0) text[offset] = BASE64URL[(pending << (6 - count)) & 63]!;
+  if (rest > 0) {
+    const group = rest === 1 ? bytes.at(-1)! << 16 : (bytes.at(-2)! << 16) | (bytes.at(-1)! << 8);
+    text[offset++] = BASE64URL[group >> 18]!;
+    text[offset++] = BASE64URL[(group >> 12) & 63]!;
+    if (rest === 2) text[offset] = BASE64URL[(group >> 6) & 63]!;
+  }
   return utf8Decoder.decode(text);
 }
 

@@ -65,7 +65,23 @@ export const LABEL_KEY_SERVER_RANK = 'kith/key-server-rank/v1';
 export const LABEL_RECOVERY_ATTEMPT = 'kith/recovery-attempt/v1';
 /** Ed25519: an operator's permission to recover a node on another platform. */
 export const LABEL_MIGRATION_TICKET = 'kith/migration-ticket/v1';
+/** Names one wrapping of a store's data key to the recovery keys of the cluster. */
+export const LABEL_RECOVERY_WRAP = 'kith/recovery-wrap/v1';
+/** HPKE info: the share of a store's data key for one recovery key. */
+export const LABEL_RECOVERY_SHARE = 'kith/recovery-share/v1';
+/** What commits a node to one recovery share of its store's data key. */
+export const LABEL_RECOVERY_SHARE_COMMITMENT = 'kith/recovery-share-commitment/v1';
+/** What commits a node to its store's data key, beside the recovery shares. */
+export const LABEL_DATA_KEY_COMMITMENT = 'kith/data-key-commitment/v1';
+/** Tag by which the holder of a recovery key finds the share for it. */
+export const LABEL_RECOVERY_KEY_TAG = 'kith/recovery-key-tag/v1';
 /** HPKE info: one direction of a connection between two nodes. */
 export const LABEL_MESH_CONTEXT = 'kith/mesh-context/v1';
 /** Associated data of a sealed frame between two nodes. */
 export const LABEL_MESH_FRAME = 'kith/mesh-frame/v1';
+/** What members sign: a genesis, a join, a leave or an eviction of the roster. */
+export const LABEL_ROSTER_STATEMENT = 'kith/roster-statement/v1';
+/** Id of a roster statement: hash of what was signed. */
+export const LABEL_ROSTER_STATEMENT_ID = 'kith/roster-statement-id/v1';
+/** Digest of a set of roster statements, compared between members. */
+export const LABEL_ROSTER_DIGEST = 'kith/roster-digest/v1';

@@ -11,7 +11,7 @@ import { LABEL_SEALED_ANSWER, LABEL_SEALED_REQUEST } from './labels.ts';
 import { pad, unpad } from './padding.ts';
 import type { Random } from './ports.ts';
 
-export type RequestKind = 'register' | 'renew' | 'revoke';
+export type RequestKind = 'register' | 'renew' | 'revoke' | 'recover';
 
 /** Whom a request is for: part of the key schedule, so that it opens nowhere else. */
 export interface RequestContext {

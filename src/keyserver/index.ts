@@ -54,5 +54,14 @@ export {
   recoverSealingKey,
   type ServerWord,
 } from './recovery.ts';
+export { createRecoveryCollector, type RecoveryCollector, type ShareEntered } from './recovery-collector.ts';
+export {
+  decodeRecoveryShare,
+  encodeRecoveryShare,
+  openRecoveryShare,
+  type RecoveryShare,
+  wrapToRecoveryKeys,
+} from './recovery-keys.ts';
+export { listRecoveryShares, type RecoveryContext, type RecoveryShares, wrappedFor } from './recovery-wrap.ts';
 export type { ReleaseFault } from './releases.ts';
 export { type MigrationTicket, makeTicket, verifyTicket } from './ticket.ts';

@@ -20,6 +20,12 @@ export const INCARNATION_STEP_MAX = 2 ** 20;
 export const NAME_CHARS_MAX = 128;
 /** Four fields and a signature. */
 export const TICKET_BYTES_MAX = 512;
+/** As many as a cluster configuration may have; 64 of them take 7,887 of the 8,192 bytes that a header has for them. */
+export const RECOVERY_KEYS_MAX = 64;
+/** The sealed store's own limit for the data key under recovery keys. */
+export const RECOVERY_WRAP_BYTES_MAX = 8_192;
+/** A recovery share on its way to a node: two hashes, the share, the names of the fields. */
+export const RECOVERY_SHARE_BYTES_MAX = 256;
 
 /** A deposit or commit on a slow link, signature checks included; beyond it the member counts as unreachable. */
 export const REQUEST_TIMEOUT_MS = 5_000;

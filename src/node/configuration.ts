@@ -118,7 +118,7 @@ function textsOf(given: unknown, where: string, kind: OptionOf<unknown>['kind'])
   return fail(`${where}: expected ${kind === 'list' ? 'a list of texts' : 'a text, a number, true or false'}`);
 }
 
-/** The options set in the environment; a variable KITH_... that names no option is an error, as it is a typing error. */
+/** The options set in the environment; other variables KITH_... are left alone: not all of them are of a node. */
 export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): OptionTexts {
   const byVariable = new Map(OPTION_NAMES.map((name) => [environmentName(name), name]));
   const options: OptionTexts = {};

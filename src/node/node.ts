@@ -16,8 +16,9 @@ import { hpkeGenerateKeyPair } from '../core/hpke.ts';
 import { type NodeId, nodeIdFromBytes, parseRegId, type RegId } from '../core/ids.ts';
 import { createLifeCycle, type Part } from '../core/life-cycle.ts';
 import type { Timer } from '../core/ports.ts';
+import type { OperationType } from '../core/registration/operation.ts';
 import type { RosterEntry } from '../core/roster.ts';
-import type { RequestKind, SealedBox } from '../core/sealed-request.ts';
+import type { SealedBox } from '../core/sealed-request.ts';
 import type { Transport } from '../p2p/index.ts';
 import { NO_INCARNATION } from './custody/link.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
@@ -43,6 +44,7 @@ import {
 import { countQuotes, statsOf } from './stats.ts';
 import { countWrites, type KeyValueStore } from './store/index.ts';
 import { createOperationCounter, createPseudonyms, type NodeStats, type Pseudonyms } from './telemetry/index.ts';
+import { notRecovering } from './total-restart.ts';
 
 export interface NodeDeps extends RunningDeps {
   /** What keeps the sealing key: the members of the mesh behind a transport, or whatever a test injects. */
@@ -405,6 +407,10 @@ class Node implements KithNode {
       revoke: (id, box) => this.#carryOut('revoke', id, box),
       registration: (id) => this.#registration(id),
       indexSet: async (id, lookUp, call: ServiceCall) => this.#serving().lookUps.answer(id, lookUp, call),
+      recovery: () => ({ state: 'none' }),
+      enterRecoveryShare: async () => {
+        throw notRecovering();
+      },
     };
   }
 
@@ -414,7 +420,7 @@ class Node implements KithNode {
     return [...(warning ? [warning] : []), ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : [])];
   }
 
-  async #carryOut(kind: RequestKind, id: RegId | undefined, box: SealedBox) {
+  async #carryOut(kind: OperationType, id: RegId | undefined, box: SealedBox) {
     const { log } = this.#deps;
     try {
       this.#serving();

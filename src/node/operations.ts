@@ -6,8 +6,9 @@ import { KithError } from '../core/errors.ts';
 import type { HpkeKeyPair } from '../core/hpke.ts';
 import { type ClusterId, idBytes, type NodeId, type RegId } from '../core/ids.ts';
 import type { Random } from '../core/ports.ts';
+import type { OperationType } from '../core/registration/operation.ts';
 import { decodeSubmission } from '../core/registration/submission.ts';
-import { fromSealedBox, openRequest, type RequestKind, type SealedBox } from '../core/sealed-request.ts';
+import { fromSealedBox, openRequest, type SealedBox } from '../core/sealed-request.ts';
 import type { Registrations } from './registrations/registrations.ts';
 import type { OperationAnswer } from './service.ts';
 
@@ -25,7 +26,7 @@ export interface Operations {
    * @param id of the path, undefined where there is none.
    * @throws KithError with a code of http/problems.ts.
    */
-  carryOut(kind: RequestKind, id: RegId | undefined, box: SealedBox): Promise<OperationAnswer>;
+  carryOut(kind: OperationType, id: RegId | undefined, box: SealedBox): Promise<OperationAnswer>;
 }
 
 export function createOperations(deps: OperationsDeps): Operations {

@@ -98,6 +98,32 @@ export interface IndexSetAnswer {
   readonly etag: string;
 }
 
+/** Whether shares of recovery keys are wanted here (docs/RECOVERY.md); binary parts in base64url. */
+export type RecoveryState =
+  | { readonly state: 'none' }
+  | {
+      readonly state: 'total-restart';
+      /** Owner of the store on the disk: not the id this node attests. */
+      readonly nodeId: string;
+      readonly storeIdHash: string;
+      /** The store's data key under the recovery keys. */
+      readonly blob: string;
+      readonly threshold: number;
+      readonly entered: number;
+      /** In all. */
+      readonly needed: number;
+    };
+
+export interface RecoveryAnswer {
+  readonly entered: number;
+  /** In all. */
+  readonly needed: number;
+  /** `opened`: the key is complete and the store is being read. */
+  readonly status: 'waiting' | 'opened';
+  /** Canonical CBOR of the same, sealed to the requester alone: the part it should believe. */
+  readonly sealed: { readonly nonce: string; readonly ciphertext: string };
+}
+
 export interface ServiceCall {
   readonly signal: AbortSignal;
 }
@@ -118,4 +144,7 @@ export interface NodeService {
     options: { readonly since: number; readonly waitMs: number },
     call: ServiceCall,
   ): Promise<IndexSetAnswer | undefined>;
+  recovery(): RecoveryState;
+  /** @throws KithError `not-recovering` unless a store waits for its key; others of http/problems.ts. */
+  enterRecoveryShare(box: SealedBox, call: ServiceCall): Promise<RecoveryAnswer>;
 }

@@ -5,3 +5,4 @@ export { type Heights, mayServe, mustWipe } from './heights.ts';
 export { type Meaning, meaningOf, operationsOf, type RegistrationState } from './merge.ts';
 export { type OperationSummary, summarise } from './order.ts';
 export { type Change, createRegistry, type Registry, type Standing } from './registry.ts';
+export * from './roster/index.ts';

@@ -41,6 +41,11 @@ async function route(service: NodeService, { path, body, signal }: Asked) {
     const { ready, ...readiness } = service.readiness();
     return ok(readiness, ready ? 200 : 503);
   }
+  if (pathname === '/v1/recovery') {
+    return ok(
+      body === undefined ? service.recovery() : await service.enterRecoveryShare(JSON.parse(body) as SealedBox, call),
+    );
+  }
   if (noun === 'attestation') return ok(await service.attestation(fromHex(searchParams.get('nonce') ?? ''), call));
   if (noun === 'index-sets') {
     const query = { since: Number(searchParams.get('since')), waitMs: 1000 * Number(searchParams.get('wait')) };

@@ -24,9 +24,12 @@ import { checkOperation } from '../../src/core/registration/operation.ts';
 import { decodeSubmission, type Submission } from '../../src/core/registration/submission.ts';
 import { type RosterEntry, rosterHash } from '../../src/core/roster.ts';
 import { fromSealedBox, openRequest, type RequestKind, type SealedBox } from '../../src/core/sealed-request.ts';
+import type { Secret } from '../../src/core/secret.ts';
 import { createIndexSets, indexSetTag } from '../../src/fmd/index.ts';
 import { createHttpServer } from '../../src/node/http/server.ts';
 import type { NodeService, OperationAnswer, Readiness } from '../../src/node/service.ts';
+import type { StoreHeader } from '../../src/node/store/index.ts';
+import { createTotalRestart } from '../../src/node/total-restart.ts';
 import { measurements, pki, platform } from './attestation.ts';
 import { requestOf } from './fake-node-routes.ts';
 import { createImmediateClock } from './immediate-clock.ts';
@@ -55,6 +58,8 @@ export interface FakeNode {
   readonly posted: readonly string[];
   /** Submissions that were opened and found valid. */
   readonly received: readonly Submission[];
+  /** Data keys put together from recovery shares. */
+  readonly recovered: readonly Secret[];
   /** Scans heights `from` to `to` for all registrations; these transactions match every wallet. */
   scan(from: number, to: number, entries?: readonly (readonly [number, number])[]): void;
 }
@@ -75,6 +80,8 @@ export interface Deviations {
   /** Answers to operations that say `pending` before any says `confirmed`. */
   readonly pendingAnswers?: number;
   readonly readiness?: Readiness;
+  /** A header whose store waits for recovery shares. */
+  readonly restart?: StoreHeader;
 }
 
 export function createFakeNode(deviations: Deviations = {}): FakeNode {
@@ -86,12 +93,21 @@ export function createFakeNode(deviations: Deviations = {}): FakeNode {
   const asked: string[] = [];
   const posted: string[] = [];
   const received: Submission[] = [];
+  const recovered: Secret[] = [];
   const scans: Parameters<FakeNode['scan']>[] = [];
   const registrations = new Map<RegId, { serial: number; expiryHeight: number; revoked: boolean }>();
   const sets = createIndexSets();
   sets.begin(first);
   let waiting: (() => void)[] = [];
   let answered = 0;
+
+  const quiet = () => undefined;
+  const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
+  const restart = createTotalRestart({ random, log, clusterId: cluster.id, nodeId, hpkeKeyPair: keyPair });
+  if (deviations.restart) {
+    const { signal } = new AbortController();
+    void restart.waitForKey(deviations.restart, { signal }).then((dataKey) => dataKey && recovered.push(dataKey));
+  }
 
   /** Of one nonce at once: what keeps a crowd waiting in a real node is no matter of clients. */
   function evidence(nonce: Uint8Array) {
@@ -203,12 +219,15 @@ export function createFakeNode(deviations: Deviations = {}): FakeNode {
       const etag = indexSetTag(id, since, syncedTo);
       return { id, since, nonce: toBase64Url(nonce), ciphertext: toBase64Url(ciphertext), etag };
     },
+    recovery: restart.recovery,
+    enterRecoveryShare: restart.enterRecoveryShare,
   };
 
   return {
     asked,
     posted,
     received,
+    recovered,
     service,
     scan(...scan) {
       scans.push(scan);

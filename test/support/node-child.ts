@@ -9,6 +9,7 @@ import { utf8 } from '../../src/core/bytes.ts';
 import { resolveConfiguration } from '../../src/node/configuration.ts';
 import type { LogFields } from '../../src/node/log.ts';
 import { startNode } from '../../src/node/main.ts';
+import { createLevelDisk } from '../../src/node/store/level-disk.ts';
 import { createFileKeys } from './file-keys.ts';
 
 export interface NodeChildOptions {
@@ -45,7 +46,7 @@ const node = await startNode(
     cluster: createCluster(JSON.parse(readFileSync(cluster, 'utf8'))),
     version: '0.0.0',
     measurement,
-    sealingKeys: createFileKeys(join(folder, 'keys')),
+    sealingKeys: createFileKeys(join(folder, 'keys'), createLevelDisk(join(folder, 'data'))),
   },
   values,
 );

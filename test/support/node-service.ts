@@ -61,6 +61,11 @@ export function fakeService(changes: Partial<NodeService> = {}) {
       asked.push(options);
       return { id, since: options.since, nonce: 'n', ciphertext: 'c', etag: `"${options.since}"` };
     },
+    recovery: () => ({ state: 'none' }),
+    enterRecoveryShare: async (box) => {
+      asked.push(box);
+      return { entered: 1, needed: 2, status: 'waiting', sealed: { nonce: 'n', ciphertext: 'c' } };
+    },
     ...changes,
   };
   return { service, asked };

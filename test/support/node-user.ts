@@ -3,11 +3,11 @@
 import { createWallet, type Wallet, walletKeys, walletPayload, walletRegistrationId } from '../../src/client/index.ts';
 import { fromBase64Url, toHex } from '../../src/core/bytes.ts';
 import { parseNodeId } from '../../src/core/ids.ts';
-import type { Operation, OperationRequest } from '../../src/core/registration/operation.ts';
+import type { Operation, OperationRequest, OperationType } from '../../src/core/registration/operation.ts';
 import { signOperation } from '../../src/core/registration/operation.ts';
 import { innerHash, type Payload } from '../../src/core/registration/payload.ts';
 import { encodeSubmission } from '../../src/core/registration/submission.ts';
-import { type RequestKind, sealRequest, toSealedBox } from '../../src/core/sealed-request.ts';
+import { sealRequest, toSealedBox } from '../../src/core/sealed-request.ts';
 import { createFlag, encodeFlagBorsh } from '../../src/fmd/index.ts';
 import { indexSetKey, type OpenedIndexSet, openIndexSet } from '../../src/fmd/index-sets/blob.ts';
 import { publicKeyOf } from '../../src/fmd/keys.ts';
@@ -54,9 +54,9 @@ export function userOf({ node, cluster, clock }: TestNode, { wallet }: Seeded) {
 
   /** Seals and sends; whatever stands in `over` takes the place of what a good client would send. */
   async function send(
-    kind: RequestKind,
+    kind: OperationType,
     operation: Operation,
-    over: { payload?: Payload | undefined; path?: RequestKind } = {},
+    over: { payload?: Payload | undefined; path?: OperationType } = {},
   ): Promise<OperationAnswer> {
     const payload = 'payload' in over ? over.payload : kind === 'register' ? walletPayload(wallet) : undefined;
     const path = over.path ?? kind;

@@ -70,9 +70,13 @@ export async function copyDisk(disk: TestDisk): Promise<TestDisk> {
 }
 
 /** Keeps the sealing keys that a test injects, as peers would. */
-export function createKeptKeys(disk: Disk, random = seededRandom('kept keys')): SealingKeys {
+export function createKeptKeys(
+  disk: Disk,
+  random = seededRandom('kept keys'),
+): SealingKeys & { readonly kept: ReadonlyMap<string, Secret> } {
   const kept = new Map<string, Secret>();
   return {
+    kept,
     warning: () => undefined,
     async recover({ bytes, read }) {
       const key = kept.get(toBase64Url(read.storeId));
@@ -100,7 +104,7 @@ export interface TestNode {
   readonly clock: ManualClock;
   readonly cluster: Cluster;
   readonly disk: TestDisk;
-  readonly keys: ReturnType<typeof createKeptKeys>;
+  readonly keys: SealingKeys;
   readonly lines: LogLine[];
   /** Starts it and lets time pass until it is ready. */
   ready(): Promise<void>;
@@ -112,7 +116,7 @@ export interface TestNodeOptions {
   readonly devnet: Devnet;
   readonly cluster?: Cluster;
   readonly disk?: TestDisk;
-  readonly keys?: ReturnType<typeof createKeptKeys>;
+  readonly keys?: SealingKeys;
   readonly sources?: (clock: ManualClock) => readonly ChainSource[];
   readonly deps?: Partial<NodeDeps>;
   readonly startHeight?: number;

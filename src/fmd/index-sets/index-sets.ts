@@ -141,8 +141,13 @@ export function createIndexSets(): IndexSets {
     },
     has: (serial) => users.birthday(serial) !== undefined,
     record(batch) {
-      const tested = new Set(batch.result.slots.map(batch.serialOf));
-      const isOther = (serial: number) => users.birthday(serial) !== undefined && !tested.has(serial);
+      // Asked only where serial numbers have gaps, and there mostly for some that are gone.
+      let tested: Set<number | undefined> | undefined;
+      const isOther = (serial: number) => {
+        if (users.birthday(serial) === undefined) return false;
+        tested ??= new Set(batch.result.slots.map(batch.serialOf));
+        return !tested.has(serial);
+      };
       const record = recordOfBatch({ ...batch, isOther });
       named = Math.max(named, endOfSerials(record));
       const flags = batch.transactions.reduce((sum, transaction) => sum + transaction.flags, 0);

@@ -21,10 +21,7 @@ export interface ScannedBatch {
 
 /** The record of a batch; it takes the same steps for a registration with matches as for one without. */
 export function recordOfBatch({ from, to, transactions, result, serialOf, isOther }: ScannedBatch): MatchRecord {
-  const tested = result.slots
-    .map((slot, position) => ({ serial: serialOf(slot), position }))
-    .filter((one): one is { serial: number; position: number } => one.serial !== undefined)
-    .sort((a, b) => a.serial - b.serial);
+  const tested = bySerial(result, serialOf);
   const undecodable: ReadonlySet<number> = new Set(result.undecodable);
   const everybody: Entry[] = [];
   const matches: Match[] = [];
@@ -42,6 +39,25 @@ export function recordOfBatch({ from, to, transactions, result, serialOf, isOthe
     isOther,
   );
   return { spans: serials.length > 0 ? [{ from, to, serials }] : [], everybody, matches };
+}
+
+interface Tested {
+  readonly serial: number;
+  readonly position: number;
+}
+
+/** Who was tested, by serial number. Keys were mostly added in that order, and then nothing is to be sorted. */
+function bySerial({ slots }: DetectionResult, serialOf: (slot: KeySlot) => number | undefined): readonly Tested[] {
+  const tested: Tested[] = [];
+  let sorted = true;
+  for (let position = 0, previous = -1; position < slots.length; position++) {
+    const serial = serialOf(slots[position]!);
+    if (serial === undefined) continue;
+    tested.push({ serial, position });
+    sorted &&= serial > previous;
+    previous = serial;
+  }
+  return sorted ? tested : tested.sort((a, b) => a.serial - b.serial);
 }
 
 /** Ascending serial numbers as ranges that bridge numbers nobody has: mostly a single one. */

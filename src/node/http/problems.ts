@@ -46,6 +46,12 @@ export const PROBLEMS: Readonly<Record<string, ProblemKind>> = {
   superseded: { status: 409, title: 'A newer operation with other content is held' },
   revoked: { status: 409, title: 'The registration is revoked' },
   expired: { status: 409, title: 'The registration has expired' },
+  // Recovery shares (docs/RECOVERY.md).
+  'not-recovering': { status: 409, title: 'No store waits for recovery shares here' },
+  'wrong-store': { status: 409, title: 'The recovery share is of another store than the one on this disk' },
+  'other-wrap': { status: 409, title: 'The recovery share is of another wrapping of the key; fetch it again' },
+  'bad-share': unprocessable('The recovery share is not the one its node committed to'),
+  'bad-wrap': unprocessable('The data key of this store was wrapped wrongly and cannot be recovered'),
   'bad-media-type': { status: 415, title: 'Bodies are JSON' },
   'n-out-of-range': unprocessable('n is outside 1 to 20'),
   'bad-keys': unprocessable('The keys of the payload are not usable'),

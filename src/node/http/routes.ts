@@ -6,7 +6,12 @@ import { KithError } from '../../core/errors.ts';
 import { parseRegId } from '../../core/ids.ts';
 import type { SealedBox } from '../../core/sealed-request.ts';
 import type { NodeService, OperationAnswer, ServiceCall } from '../service.ts';
-import { ATTESTATIONS_PER_MINUTE, LOOK_UPS_PER_MINUTE, REGISTRATIONS_PER_MINUTE } from './limits.ts';
+import {
+  ATTESTATIONS_PER_MINUTE,
+  LOOK_UPS_PER_MINUTE,
+  RECOVERY_SHARES_PER_MINUTE,
+  REGISTRATIONS_PER_MINUTE,
+} from './limits.ts';
 import {
   attestationAnswer,
   healthAnswer,
@@ -19,8 +24,10 @@ import {
   operationAnswer,
   problemsOf,
   readinessAnswer,
+  recoveryAnswer,
   registrationAnswer,
   sealedBody,
+  shareAnswer,
 } from './schemas.ts';
 
 const limited = (max: number) => ({ rateLimit: { max } });
@@ -30,6 +37,7 @@ export function addRoutes(app: FastifyInstance, service: NodeService): void {
   addStateRoutes(app, service);
   addOperationRoutes(app, service);
   addLookUpRoutes(app, service);
+  addRecoveryRoutes(app, service);
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
 
@@ -140,6 +148,33 @@ function addLookUpRoutes(app: FastifyInstance, service: NodeService): void {
       if (request.headers['if-none-match'] === etag) return reply.code(304).send();
       return reply.send(answer);
     },
+  );
+}
+
+function addRecoveryRoutes(app: FastifyInstance, service: NodeService): void {
+  const config = limited(RECOVERY_SHARES_PER_MINUTE);
+  app.get(
+    '/v1/recovery',
+    {
+      config,
+      schema: {
+        summary: 'After a total restart: the data key of the store, under the recovery keys of the cluster',
+        response: { 200: answers('what is waited for', recoveryAnswer), ...problemsOf(429) },
+      },
+    },
+    async () => service.recovery(),
+  );
+  app.post<{ Body: SealedBox }>(
+    '/v1/recovery',
+    {
+      config,
+      schema: {
+        summary: 'After a total restart: one share of that key, sealed to the attested node',
+        body: sealedBody,
+        response: { 200: answers('taken', shareAnswer), ...problemsOf(400, 409, 413, 415, 422, 429, 503) },
+      },
+    },
+    async (request) => await service.enterRecoveryShare(request.body, callOf(request)),
   );
 }
 

@@ -80,6 +80,21 @@ export const registrationAnswer = Type.Object({
   confirmations: uint(),
 });
 export const indexSetAnswer = Type.Object({ id, since: height, nonce: Type.String(), ciphertext: Type.String() });
+export const recoveryAnswer = Type.Object({
+  state: Type.Union([Type.Literal('none'), Type.Literal('total-restart')]),
+  nodeId: Type.Optional(id),
+  storeIdHash: Type.Optional(id),
+  blob: Type.Optional(Type.String()),
+  threshold: Type.Optional(uint()),
+  entered: Type.Optional(uint()),
+  needed: Type.Optional(uint()),
+});
+export const shareAnswer = Type.Object({
+  entered: uint(),
+  needed: uint(),
+  status: Type.Union([Type.Literal('waiting'), Type.Literal('opened')]),
+  sealed: Type.Object({ nonce: Type.String(), ciphertext: Type.String() }),
+});
 export const problemAnswer = Type.Object({
   type: Type.String(),
   title: Type.String(),

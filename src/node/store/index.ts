@@ -21,6 +21,7 @@ export {
   type Namespace,
   newStoreId,
   openSealedStore,
+  openSealedStoreWithDataKey,
   type SealedStore,
   type SealedStoreDeps,
   type StoreWrite,

@@ -30,5 +30,5 @@ export const ADDRESSES_MAX = 8;
 /** A multiaddr with a long DNS name is below 300 characters. */
 export const ADDRESS_CHARS_MAX = 512;
 
-/** The data key wrapped to a handful of recovery keys: each of at most 16 costs below 200 bytes. */
+/** The data key wrapped to recovery keys: 64 of them, the most a configuration has, take 7,887 bytes. */
 export const RECOVERY_BYTES_MAX = 8 * 1024;

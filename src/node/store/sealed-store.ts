@@ -105,13 +105,32 @@ export async function openSealedStore(
   deps: SealedStoreDeps,
   { header, sealingKey }: { readonly header: StoreHeader; readonly sealingKey: Secret },
 ): Promise<SealedStore> {
-  const { clusterId, nodeId, storeId, keyEpoch } = header;
+  const { keyEpoch } = header;
   const wrongKey = () => storeError('store-wrong-key', `this is not the sealing key of key epoch ${keyEpoch}`);
   if (!equalBytes(commitToSealingKey(sealingKey), header.keyCommitment)) throw wrongKey();
   const dataKey = unwrapDataKey(header.wrappedDataKey, sealingKey, keyEpoch);
   if (!dataKey) throw wrongKey();
-  return withKeys(deps, { clusterId, nodeId, storeId: storeId.slice() }, dataKey, RecordTable.load);
+  return load(deps, header, dataKey);
 }
+
+/**
+ * Opens a store by its data key, when its sealing key is gone (docs/RECOVERY.md): the same checks, but for what the
+ * header says of the sealing key. The key stays the caller's.
+ * @throws KithError `store-wrong-key` (not 32 bytes), `store-other-cluster`, `store-mixed`, `store-corrupt` (also for
+ * another data key). The key-value store stays open then.
+ */
+export async function openSealedStoreWithDataKey(
+  deps: SealedStoreDeps,
+  { header, dataKey }: { readonly header: StoreHeader; readonly dataKey: Secret },
+): Promise<SealedStore> {
+  if (dataKey.length !== DATA_KEY_BYTES) {
+    throw storeError('store-wrong-key', `a data key has ${DATA_KEY_BYTES} bytes, got ${dataKey.length}`);
+  }
+  return load(deps, header, Secret.copy(dataKey.expose()));
+}
+
+const load = (deps: SealedStoreDeps, { clusterId, nodeId, storeId }: StoreHeader, dataKey: Secret) =>
+  withKeys(deps, { clusterId, nodeId, storeId: storeId.slice() }, dataKey, RecordTable.load);
 
 /** The store over the table that `make` gives; without one no key is left in memory. */
 async function withKeys(

@@ -1,28 +1,28 @@
 // How many operations were taken and refused, and why. Reasons are those the API has words for: whatever else comes is
 // counted as `other`, so that the table stays small.
 
-import type { RequestKind } from '../../core/sealed-request.ts';
+import type { OperationType } from '../../core/registration/operation.ts';
 import { PROBLEMS } from '../http/problems.ts';
 
 export interface OperationCounts {
-  readonly accepted: readonly { readonly kind: RequestKind; readonly count: number }[];
+  readonly accepted: readonly { readonly kind: OperationType; readonly count: number }[];
   /** Combinations that occurred. */
-  readonly refused: readonly { readonly kind: RequestKind; readonly reason: string; readonly count: number }[];
+  readonly refused: readonly { readonly kind: OperationType; readonly reason: string; readonly count: number }[];
 }
 
 export interface OperationCounter {
-  accepted(kind: RequestKind): void;
+  accepted(kind: OperationType): void;
   /** @param reason of the refusal, or the code of the error. */
-  refused(kind: RequestKind, reason: string): void;
+  refused(kind: OperationType, reason: string): void;
   read(): OperationCounts;
 }
 
-const KINDS: readonly RequestKind[] = ['register', 'renew', 'revoke'];
+const KINDS: readonly OperationType[] = ['register', 'renew', 'revoke'];
 
 /** Counters that begin at zero. */
 export function createOperationCounter(): OperationCounter {
-  const accepted: Record<RequestKind, number> = { register: 0, renew: 0, revoke: 0 };
-  const refused: Record<RequestKind, Map<string, number>> = {
+  const accepted: Record<OperationType, number> = { register: 0, renew: 0, revoke: 0 };
+  const refused: Record<OperationType, Map<string, number>> = {
     register: new Map(),
     renew: new Map(),
     revoke: new Map(),

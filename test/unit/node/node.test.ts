@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createDevnet } from '../../../src/devnet/index.ts';
+import { rejectionOf } from '../../support/outcome.ts';
 import { madeUpLines, replayOf } from '../../support/replay.ts';
 import { createTestNode } from '../../support/test-node.ts';
 
@@ -16,5 +17,14 @@ describe('a node', () => {
       'ready',
     ]);
     expect(node.service.node().heights).toMatchObject({ chain: 1_198, indexed: 1_198, detected: 1_198, first: 1_000 });
+  });
+
+  it('takes no recovery shares while its store is open', async () => {
+    const { node, ready } = createTestNode({ devnet: devnet() });
+    await ready();
+    expect(node.service.recovery()).toEqual({ state: 'none' });
+    const box = { suite: 's', enc: 'e', ciphertext: 'c' };
+    const entering = node.service.enterRecoveryShare(box, { signal: new AbortController().signal });
+    expect((await rejectionOf(entering))?.code).toBe('not-recovering');
   });
 });

@@ -83,7 +83,7 @@ async function askAll({ node, clock, lines }: TestNode, witness: Witness): Promi
 it('shows no eight bytes of a secret on disk, in the header, in the log, in metrics or in answers', async () => {
   const witness = createWitness();
   const disk = createTestDisk({ sealed: witness.onBatch('sealed disk'), chain: witness.onBatch('chain disk') });
-  const keys = createKeptKeys();
+  const keys = createKeptKeys(disk);
   const secrets = new Map(users.flatMap((user, i) => secretsOf(`user ${i}`, user)));
   const keep = (life: string, { node: { running } }: TestNode) => {
     const dataKey = running!.store.copyDataKey();

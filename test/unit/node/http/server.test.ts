@@ -228,6 +228,7 @@ describe('the HTTP API', () => {
       '/v1/index-sets/{id}',
       '/v1/members',
       '/v1/node',
+      '/v1/recovery',
       '/v1/registrations',
       '/v1/registrations/{id}',
       '/v1/registrations/{id}/renew',

@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { staysUp } from '../../../src/cli/dev.ts';
+import { childEnvironment } from '../../../src/cli/dev-child.ts';
+import { compareSet, problemOf, reportOf, type Story } from '../../../src/cli/dev-report.ts';
+import { createDevView, type LiveState, liveLines } from '../../../src/cli/dev-view.ts';
+import type { Entry } from '../../../src/client/index.ts';
+import { createWallet } from '../../../src/client/index.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
+import { createFakeTerminal } from '../../support/terminal.ts';
+
+const wallet = createWallet({ random: seededRandom('dev') }, { n: 3 });
+const expected: Entry[] = [
+  [5, 0],
+  [5, 2],
+  [9, 1],
+];
+const sample = { name: 'receiver 1', wallet, n: 3, expected, own: [[9, 1]] as Entry[], late: false };
+
+const state = (chain: number, phase = 'ready'): LiveState => ({
+  nodes: [{ name: 'node 1', phase, reason: undefined, chain, indexed: chain, detected: chain, registrations: 2 }],
+  wallets: [{ name: 'fresh', entries: 7, syncedTo: chain }],
+});
+
+describe('the comparison of index sets', () => {
+  it('finds the expected set exact', () => {
+    const row = compareSet(sample, expected);
+    expect(row).toMatchObject({ exact: true, ownMissing: 0, entries: 3, expected: 3 });
+    expect(problemOf(row)).toBeUndefined();
+  });
+
+  it.each<[string, Entry[], string]>([
+    ['lacks a foreign entry', expected.slice(1), 'not the expected one'],
+    ['lacks an own entry', expected.slice(0, 2), '1 of its own transactions'],
+    ['has one more', [...expected, [10, 0]], 'not the expected one'],
+    ['has one twice', [expected[0]!, ...expected], 'not the expected one'],
+    ['is out of order', [expected[1]!, expected[0]!, expected[2]!], 'not the expected one'],
+  ])('names a set that %s', (_what, entries, says) => {
+    expect(problemOf(compareSet(sample, entries))).toContain(says);
+  });
+});
+
+describe('the report', () => {
+  const story = (problems: string[]): Story => ({
+    chain: { first: 1, last: 9, url: 'http://127.0.0.1:1' },
+    nodes: [],
+    wallets: [compareSet(sample, expected)],
+    renewed: { name: 'receiver 1', expiryHeight: 99 },
+    revoked: { name: 'fresh' },
+    problems,
+    seconds: 1,
+  });
+
+  it('ends with 0 if all was right', () => {
+    const { exitCode, json, text } = reportOf(story([]));
+    expect(exitCode).toBe(0);
+    expect(json).toMatchObject({ ok: true, simulated: true });
+    expect(text).toContain('1 of 1 index sets are exact');
+  });
+
+  it('ends with 1 and what was wrong else', () => {
+    const { exitCode, json, text } = reportOf(story(['the moon']));
+    expect(exitCode).toBe(1);
+    expect(json).toMatchObject({ ok: false, problems: ['the moon'] });
+    expect(text).toContain('WRONG: the moon');
+  });
+});
+
+describe('kith dev', () => {
+  const terminal = { once: false, json: false, isTTY: true, ci: undefined };
+
+  it('stays up on a terminal, and only there', () => {
+    expect(staysUp(terminal)).toBe(true);
+    expect(staysUp({ ...terminal, ci: 'false' })).toBe(true);
+    expect(staysUp({ ...terminal, ci: 'true' })).toBe(false);
+    expect(staysUp({ ...terminal, once: true })).toBe(false);
+    expect(staysUp({ ...terminal, json: true })).toBe(false);
+    expect(staysUp({ ...terminal, isTTY: false })).toBe(false);
+  });
+
+  it("hands its children nothing that would configure a node in the user's environment", () => {
+    const environment = childEnvironment({ PATH: '/bin', KITH_MASP_INDEXER: 'http://a.example', KITH_TLS_KEY: 'k' });
+    expect(Object.keys(environment).sort()).toEqual(['KITH_END_WITH_PARENT', 'PATH']);
+  });
+});
+
+describe('the view', () => {
+  it('is a line for every few heights and each phase without a terminal', () => {
+    const terminal = createFakeTerminal();
+    const view = createDevView(terminal);
+    for (let height = 100; height < 140; height++) view.show(state(height));
+    view.show(state(139, 'draining'));
+    view.say('the end');
+    const lines = terminal.err().split('\n');
+    expect(lines).toHaveLength(5);
+    expect(lines[0]).toContain('node 1 ready, chain 100');
+    expect(lines[1]).toContain('chain 120');
+    expect(lines[2]).toContain('draining');
+    expect(lines[3]).toBe('the end');
+  });
+
+  it('is drawn over itself on a terminal, below the lines that stay, and taken away at the end', () => {
+    const terminal = createFakeTerminal({ isTTY: true, columns: 60 });
+    const view = createDevView(terminal);
+    view.say('first');
+    view.show(state(100));
+    view.show(state(101));
+    const lines = liveLines(state(100), 60).length;
+    view.say('second');
+    view.end();
+    const up = `\u001b[${lines}A\u001b[0J`;
+    const written = terminal.err();
+    expect(written.split(up)).toHaveLength(4);
+    expect(written.startsWith('first\n\n')).toBe(true);
+    expect(written).toContain(`${up}second\n`);
+    expect(written.endsWith(up)).toBe(true);
+  });
+
+  it('never writes a line wider than the terminal', () => {
+    for (const line of liveLines(state(1_034_829), 30)) expect(line.length).toBeLessThan(30);
+  });
+});
