@@ -2,7 +2,6 @@
 // choice changes. Order of each deal: deposit everywhere, write the header, commit everywhere; so a crash at any point
 // leaves one deal that opens the store (docs/CUSTODY.md). One loop does all the work; events only wake it.
 
-import { equalBytes } from '../core/bytes.ts';
 import { throwIfAborted } from '../core/deadline.ts';
 import { KithError, messageOf } from '../core/errors.ts';
 import type { NodeId } from '../core/ids.ts';
@@ -18,9 +17,10 @@ import {
   describeCustody,
   WAITING,
 } from './custody-state.ts';
-import { createSilenceWatch, type Holder, holds, lostIt, type MemberView } from './holders.ts';
+import { createSilenceWatch, type Holder, holdersOf, holds, lostIt, type MemberView, noteProbe } from './holders.ts';
 import { AVOID_MS, FORMER_SERVERS_MAX, KEY_EPOCH_STEP_MAX, PROBE_INTERVAL_MS, RETRY_MS_MIN } from './limits.ts';
 import type { CustodyAnswer, CustodyRequest, RefusalReason } from './messages.ts';
+import { createPause } from './pause.ts';
 import { type Placement, placeShares } from './placement.ts';
 import type { CustodyPeer } from './ports.ts';
 import { type KnownDeal, type OwnStore, type PreparedDeal, prepareDeal } from './prepare-deal.ts';
@@ -40,6 +40,7 @@ export interface DealerOptions {
   boot(): { readonly incarnation: number; readonly bootKey: Uint8Array };
   /** What recovery found; its header must be on the disk. Undefined for a new store. */
   readonly recovered?: { readonly deal: KnownDeal; readonly keyEpochMax: number } | undefined;
+  /** Also from within `update` and `redeal`. */
   readonly onChange?: (state: CustodyState) => void;
   /** A key server says that this boot is not the newest. What follows from one server's word is the caller's rule. */
   readonly onFenced?: (word: { by: NodeId; reason: 'fenced' | 'contested'; last: number }) => void;
@@ -52,7 +53,7 @@ export interface MembersView {
 }
 
 export interface Dealer extends Part {
-  /** The roster and its connections, at every change: new boot keys, members that came or left. */
+  /** The roster and its connections, at every change: new boot keys, members that came or left. In `state` at once. */
   update(view: MembersView): void;
   /** A new key for all the same, as before an update. */
   redeal(): void;
@@ -64,6 +65,7 @@ export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
   const stopping = new AbortController();
   const { signal } = stopping;
   const watch = createSilenceWatch();
+  const pause = createPause(deps);
   const holders = new Map<NodeId, Holder>();
   /** Earlier key servers, and the key epoch below which they are to drop. */
   const former = new Map<NodeId, number>();
@@ -77,7 +79,6 @@ export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
   let commitFailures = 0;
   let probeAt = 0;
   let state = WAITING;
-  let wake: (() => void) | undefined;
   let running: Promise<void> | undefined;
 
   for (const nodeId of current?.keyServers ?? []) {
@@ -86,7 +87,8 @@ export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
 
   const now = () => clock.monotonic();
   const memberOf = (nodeId: NodeId) => view?.members.find((member) => member.nodeId === nodeId);
-  const holding = () => [...holders].filter(([nodeId, holder]) => holds(holder, memberOf(nodeId)));
+  const holding = (among: ReadonlyMap<NodeId, Holder>) =>
+    [...among].filter(([nodeId, holder]) => holds(holder, memberOf(nodeId))).map(([nodeId]) => nodeId);
   const place = () => view && placeShares({ ...view, owner: options.owner, unreachable: watch.unreachable(now()) });
 
   /** Asks one member and takes note of what everybody should know of its answer. */
@@ -115,35 +117,36 @@ export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
     const asked = forced;
     dealAt = now() + RETRY_MS_MIN;
     keyEpochMax += 1;
-    const boots = new Map(placement.keyServers.map(({ nodeId }) => [nodeId, memberOf(nodeId)?.bootKey]));
+    const boots = new Map(view?.members.map(({ nodeId, bootKey }) => [nodeId, bootKey]));
     const made = prepare(placement);
     if (!made) return;
     using prepared = made;
     const answers = await Promise.all(prepared.deposits.map((deposit, i) => tell(prepared.keyServers[i]!, deposit)));
-    const acknowledged = answers.filter(({ kind }) => kind === 'deposited').length;
+    const words = prepared.keyServers.map((nodeId, i) => ({ nodeId, word: wordOf(answers[i]!) }));
+    const dealt = holdersOf(prepared.keyServers, answers, boots);
     for (const [i, answer] of answers.entries()) noteRefusal(prepared.keyServers[i]!, answer);
-    // With members down there may never be enough; a deal that more hold than the one in force is better than that.
-    const better = acknowledged >= placement.threshold && acknowledged > holding().length;
-    if (acknowledged < depositsWanted(placement) && !better) {
-      failWith({
-        kind: 'deposits',
-        words: prepared.keyServers.map((nodeId, i) => ({ nodeId, word: wordOf(answers[i]!) })),
-      });
-      return;
-    }
+    if (!enoughHold(dealt, placement)) return failWith({ kind: 'deposits', words });
     try {
       await store.writeHeader(prepared.header, { signal });
     } catch (error) {
       throwIfAborted(signal);
-      failWith({ kind: 'header', message: messageOf(error) });
-      return;
+      return failWith({ kind: 'header', message: messageOf(error) });
     }
-    putInForce(prepared, answers, boots);
+    // Who restarted meanwhile has lost it; until the first commit, the deal in force is whole.
+    if (!enoughHold(dealt, placement)) return failWith({ kind: 'deposits', words });
     if (forced === asked) forced = undefined;
-    failure = undefined;
-    failures = acknowledged < placement.shares ? failures + 1 : 0;
+    putInForce(prepared, dealt);
+    failures = holding(dealt).length < placement.shares ? failures + 1 : 0;
     dealAt = now() + (failures > 0 ? jittered(deps, backoffMs(failures)) : RETRY_MS_MIN);
     await lookAfter();
+  }
+
+  /** Whether a deal may take the place of the one in force, as its holders are now. */
+  function enoughHold(dealt: ReadonlyMap<NodeId, Holder>, placement: Placement): boolean {
+    const count = holding(dealt).length;
+    // With members down there may never be enough; a deal that more hold than the one in force is better than that.
+    const better = count >= placement.threshold && count > holding(holders).length;
+    return count >= depositsWanted(placement) || better;
   }
 
   /** The next deal, or undefined if the store would not sign its header. */
@@ -166,20 +169,16 @@ export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
 
   function putInForce(
     { dealId, keyEpoch, threshold, keyServers }: PreparedDeal,
-    answers: readonly (CustodyAnswer | Silence)[],
-    boots: ReadonlyMap<NodeId, Uint8Array | undefined>,
+    dealt: ReadonlyMap<NodeId, Holder>,
   ): void {
-    for (const nodeId of holders.keys()) if (!keyServers.includes(nodeId)) former.set(nodeId, keyEpoch);
+    for (const nodeId of holders.keys()) if (!dealt.has(nodeId)) former.set(nodeId, keyEpoch);
     for (const nodeId of keyServers) former.delete(nodeId);
     while (former.size > FORMER_SERVERS_MAX) former.delete([...former.keys()][0]!);
     current = { dealId, keyEpoch, threshold, keyServers };
     holders.clear();
-    for (const [i, nodeId] of keyServers.entries()) {
-      const { kind } = answers[i]!;
-      // An answer may have been lost on its way back: the commit will tell.
-      const state = kind === 'deposited' || kind === 'silent' ? 'deposited' : 'missing';
-      holders.set(nodeId, { state, answering: kind !== 'silent', bootKey: boots.get(nodeId) });
-    }
+    for (const [nodeId, holder] of dealt) holders.set(nodeId, holder);
+    failure = undefined;
+    look();
   }
 
   function noteRefusal(nodeId: NodeId, answer: CustodyAnswer | Silence): void {
@@ -224,48 +223,34 @@ export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
       if (answer.kind === 'committed') holder.state = 'committed';
       else if (answer.kind === 'refused' && answer.reason === 'unknown-deal') holder.state = 'missing';
     }
+    // Of the boot that is asked; when the answer is here, there may be another one.
+    const bootKey = memberOf(nodeId)?.bootKey;
     const answer = await tell(nodeId, { kind: 'probe', head: store.head() });
-    holder.answering = answer.kind !== 'silent';
-    if (answer.kind !== 'holding') return;
-    const has = (id: Uint8Array | undefined) => id !== undefined && equalBytes(id, dealId);
-    holder.state = has(answer.current) ? 'committed' : has(answer.pending) ? 'deposited' : 'missing';
-    if (holder.state !== 'missing') holder.bootKey = memberOf(nodeId)?.bootKey;
+    noteProbe(holder, answer, { dealId, bootKey });
+    look();
   }
 
-  function report(placement: Placement | undefined, due: DealReason | undefined): void {
-    const confirmed = holding().map(([nodeId]) => nodeId);
-    const next = describeCustody({ placement, due, current, confirmed, failure, sinceMs: now() });
-    if (JSON.stringify({ ...next, sinceMs: 0 }) === JSON.stringify({ ...state, sinceMs: 0 })) return;
-    state = next;
-    options.onChange?.(state);
-  }
-
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        timer.cancel();
-        wake = undefined;
-        resolve();
-      };
-      const timer = clock.schedule(ms, done);
-      wake = done;
-    });
+  /** What is due as things are known now; `state` says the same from here on. */
+  function look(): { readonly placement: Placement | undefined; readonly due: DealReason | undefined } {
+    const placement = place();
+    const due = placement && placement.shares > 0 ? whyDeal(placement) : undefined;
+    const next = describeCustody({ placement, due, current, confirmed: holding(holders), failure, sinceMs: now() });
+    if (JSON.stringify({ ...next, sinceMs: 0 }) !== JSON.stringify({ ...state, sinceMs: 0 })) {
+      state = next;
+      options.onChange?.(state);
+    }
+    return { placement, due };
   }
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
-      const placement = place();
-      const due = placement && placement.shares > 0 ? whyDeal(placement) : undefined;
-      report(placement, due);
+      const { placement, due } = look();
       if (due && placement && now() >= dealAt) await deal(placement);
       else if (current && now() >= probeAt) await lookAfter();
-      else
-        await pause(
-          Math.max(
-            0,
-            Math.min(due ? dealAt : Infinity, current ? probeAt : Infinity, now() + PROBE_INTERVAL_MS) - now(),
-          ),
-        );
+      else {
+        const until = Math.min(due ? dealAt : Infinity, current ? probeAt : Infinity, now() + PROBE_INTERVAL_MS);
+        await pause.wait(Math.max(0, until - now()));
+      }
     }
   }
 
@@ -279,20 +264,25 @@ export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
     },
     async stop() {
       stopping.abort(new KithError('stopped', 'the node stops'));
-      wake?.();
+      pause.wake();
       await running;
     },
     update(next) {
+      if (signal.aborted) return;
       watch.look(next.members, now());
       view = next;
+      // Requests under way may take seconds more; what they were sent for may be gone already.
+      look();
       // News may be what the last failure waited for.
       failures = 0;
       dealAt = Math.min(dealAt, now() + RETRY_MS_MIN);
-      wake?.();
+      pause.wake();
     },
     redeal() {
+      if (signal.aborted) return;
       forced ??= 'asked';
-      wake?.();
+      look();
+      pause.wake();
     },
     state: () => state,
   };

@@ -3,7 +3,9 @@
 import { equalBytes } from '../core/bytes.ts';
 import type { NodeId } from '../core/ids.ts';
 import type { RosterEntry } from '../core/roster.ts';
+import type { Silence } from './ask.ts';
 import { REPLACE_AFTER_MS } from './limits.ts';
+import type { CustodyAnswer } from './messages.ts';
 
 /** A member as the owner sees it now. */
 export interface MemberView extends RosterEntry {
@@ -31,6 +33,35 @@ export const lostIt = (holder: Holder, member: MemberView | undefined): boolean 
 
 const sameBoot = ({ bootKey }: Holder, member: MemberView | undefined): boolean =>
   bootKey !== undefined && member?.bootKey !== undefined && equalBytes(bootKey, member.bootKey);
+
+/** @param boots Those that the deposits were sent to. */
+export function holdersOf(
+  keyServers: readonly NodeId[],
+  answers: readonly (CustodyAnswer | Silence)[],
+  boots: ReadonlyMap<NodeId, Uint8Array | undefined>,
+): ReadonlyMap<NodeId, Holder> {
+  return new Map(
+    keyServers.map((nodeId, i) => {
+      const { kind } = answers[i]!;
+      // An answer may have been lost on its way back: the commit will tell.
+      const state = kind === 'deposited' || kind === 'silent' ? 'deposited' : 'missing';
+      return [nodeId, { state, answering: kind !== 'silent', bootKey: boots.get(nodeId) }];
+    }),
+  );
+}
+
+/** @param asked The deal in force, and the boot that the probe was sent to. */
+export function noteProbe(
+  holder: Holder,
+  answer: CustodyAnswer | Silence,
+  asked: { readonly dealId: Uint8Array; readonly bootKey: Uint8Array | undefined },
+): void {
+  holder.answering = answer.kind !== 'silent';
+  if (answer.kind !== 'holding') return;
+  const has = (id: Uint8Array | undefined) => id !== undefined && equalBytes(id, asked.dealId);
+  holder.state = has(answer.current) ? 'committed' : has(answer.pending) ? 'deposited' : 'missing';
+  if (holder.state !== 'missing') holder.bootKey = asked.bootKey;
+}
 
 export interface SilenceWatch {
   /** Takes note of who is connected. */

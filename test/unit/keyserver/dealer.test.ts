@@ -1,7 +1,9 @@
 // What a dealer does when not all goes well; crashes and restarts are in custody.test.ts.
 
 import { describe, expect, it } from 'vitest';
+import type { NodeId } from '../../../src/core/ids.ts';
 import type { CustodyAnswer, CustodyRequest, RefusalReason } from '../../../src/keyserver/index.ts';
+import { placeShares } from '../../../src/keyserver/placement.ts';
 import { createCustodyWorld, opens, type TestMember } from '../../support/custody.ts';
 
 /** Makes a member refuse requests of a kind. */
@@ -44,6 +46,116 @@ describe('a dealer', () => {
     expect(dealer.state()).toMatchObject({ threshold: 2, shares: 3, warnings: ['few-holders'] });
     expect(dealer.state().confirmed).toHaveLength(2);
     await dealer.stop();
+    world.restart(owner);
+    const recovered = await world.clock.settle(world.recover(owner));
+    expect(recovered.kind === 'recovered' && opens(owner, recovered)).toBe(true);
+  });
+
+  it('knows of a lost share as soon as it is told, while other requests are under way', async () => {
+    const world = createCustodyWorld({ nodes: 3 });
+    const owner = world.members[0]!;
+    const [, lost, other] = world.members as [TestMember, TestMember, TestMember];
+    const dealer = world.dealerOf(owner);
+    dealer.update(world.viewOf(owner));
+    await dealer.start({});
+    await world.clock.advance(3_000);
+    expect(dealer.state()).toMatchObject({ phase: 'backed', warnings: [] });
+    // A probe that waits in vain.
+    world.setFaults({ loss: 1 });
+    const before = dealer.calls();
+    while (dealer.calls() === before) await world.clock.advance(100);
+    world.restart(lost);
+    dealer.update(world.viewOf(owner));
+    const told = { phase: 'dealing', warnings: ['few-holders'], confirmed: [other.entry.nodeId] };
+    expect(dealer.state()).toMatchObject(told);
+    await world.clock.advance(1_000);
+    expect(dealer.state()).toMatchObject(told);
+    world.setFaults({});
+    await world.clock.advance(20_000);
+    expect(dealer.state()).toMatchObject({ phase: 'backed', warnings: [], keyEpoch: 2 });
+    expect(lost.boot.custodian.owners()).toMatchObject([{ keyEpoch: 2 }]);
+    dealer.redeal();
+    expect(dealer.state().phase).toBe('dealing');
+    await dealer.stop();
+  });
+
+  it('does not credit a restarted server with what its former boot answered to a probe', async () => {
+    const world = createCustodyWorld({ nodes: 3 });
+    const owner = world.members[0]!;
+    const server = world.members[1]!;
+    const dealer = await world.backed(owner);
+    let restarted = false;
+    server.boot.alter = (answer, request) => {
+      if (request.kind === 'probe') {
+        world.restart(server);
+        dealer.update(world.viewOf(owner));
+        restarted = true;
+      }
+      return answer;
+    };
+    while (!restarted) await world.clock.advance(100);
+    // Well before the next probe.
+    await world.clock.advance(5_000);
+    expect(server.boot.custodian.owners()).toMatchObject([{ keyEpoch: 2 }]);
+    expect(dealer.state()).toMatchObject({ phase: 'backed', warnings: [] });
+    await dealer.stop();
+  });
+
+  it('does not count a deposit whose server restarted before the header is written', async () => {
+    const world = createCustodyWorld({ nodes: 4 });
+    const owner = world.members[0]!;
+    const [, away, forgetful] = world.members as [TestMember, TestMember, TestMember];
+    const dealer = await world.backed(owner);
+    world.setCut(owner, away, true);
+    dealer.update(world.viewOf(owner));
+    forgetful.boot.alter = (answer, request) => {
+      if (request.kind === 'deposit') {
+        world.restart(forgetful);
+        dealer.update(world.viewOf(owner));
+      }
+      return answer;
+    };
+    dealer.redeal();
+    await world.clock.advance(500);
+    expect(dealer.state().failure).toMatchObject({ kind: 'deposits' });
+    expect(owner.written).toHaveLength(1);
+    await dealer.stop();
+    // Two of three still hold the first deal.
+    world.setCut(owner, away, false);
+    world.restart(owner);
+    const recovered = await world.clock.settle(world.recover(owner));
+    expect(recovered.kind === 'recovered' && opens(owner, recovered)).toBe(true);
+  });
+
+  it('keeps the old deal in force when servers of the new one restart while its header is written', async () => {
+    const world = createCustodyWorld({ nodes: 5 });
+    const owner = world.members[0]!;
+    let duringWrite: (() => void) | undefined;
+    const dealer = world.dealerOf(owner, { beforeWrite: () => duringWrite?.() });
+    dealer.update(world.viewOf(owner));
+    await dealer.start({});
+    await world.clock.advance(3_000);
+    const first = dealer.state().confirmed;
+    // A roster for which one of the three is another.
+    const choiceOf = (n: number) => placeShares({ ...viewWith(n), owner: owner.entry }).keyServers;
+    const viewWith = (n: number) => ({ ...world.viewOf(owner), rosterHash: new Uint8Array(32).fill(n) });
+    let n = 1;
+    while (choiceOf(n).every(({ nodeId }) => first.includes(nodeId))) n += 1;
+    const chosen = choiceOf(n).map(({ nodeId }) => nodeId);
+    const isNew = (nodeId: NodeId) => !first.includes(nodeId);
+    const lost = [chosen.find(isNew), chosen.find((nodeId) => !isNew(nodeId))];
+    duringWrite = () => {
+      duringWrite = undefined;
+      for (const member of world.members) if (lost.includes(member.entry.nodeId)) world.restart(member);
+      dealer.update(viewWith(n));
+    };
+    dealer.update(viewWith(n));
+    await world.clock.advance(200);
+    expect(owner.written).toHaveLength(2);
+    expect(dealer.state()).toMatchObject({ phase: 'dealing', keyEpoch: 1, failure: { kind: 'deposits' } });
+    expect(dealer.state().confirmed).toEqual(first.filter((nodeId) => !lost.includes(nodeId)));
+    await dealer.stop();
+    // The disk has the header of a deal that one server is left of; two hold the deal before.
     world.restart(owner);
     const recovered = await world.clock.settle(world.recover(owner));
     expect(recovered.kind === 'recovered' && opens(owner, recovered)).toBe(true);
