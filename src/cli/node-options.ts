@@ -28,6 +28,10 @@ export function declareNodeOptions(command: Command): void {
     const { kind, placeholder, help } = NODE_OPTIONS[name];
     const flag = kind === 'switch' ? `--${name}` : `--${name} ${placeholder}`;
     const text = `${help} [${environmentName(name)}]${kind === 'list' ? '; repeat for more' : ''}`;
+    if (kind === 'switch') {
+      command.option(flag, text);
+      continue;
+    }
     // Every value is collected, so that a repeated one is an error with a name instead of a silent change.
     command.option(flag, text, (value: string, previous: string[] | undefined) => [...(previous ?? []), value]);
   }

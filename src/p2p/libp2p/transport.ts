@@ -1,6 +1,7 @@
 // The real transport: libp2p over TCP with Noise and yamux, and nothing else of it: no discovery, relay, identify or
 // ping, so that a stranger can open the mesh's own protocols only. The identity is made at each boot.
 
+import { setMaxListeners } from 'node:events';
 import '../../core/polyfill.ts';
 
 import { noise } from '@chainsafe/libp2p-noise';
@@ -40,6 +41,8 @@ const SEED_BYTES = 32;
 const NEGOTIATION_MS = 5_000;
 /** Inbound connections between TCP and the end of Noise. */
 const PENDING_MAX = 16;
+/** Listeners on the end of one connection: five protocols, each with its streams and requests under way. */
+const ENDED_LISTENERS_MAX = 256;
 /** Sockets without traffic are closed; heartbeats keep the others. */
 const SOCKET_IDLE_MS = 60_000;
 /** A yamux frame; smaller ones let heartbeats pass between the pieces of a large message. */
@@ -200,6 +203,8 @@ interface Wrapped {
 
 function wrapConnection(connection: Libp2pConnection, onClosed: () => void): Wrapped {
   const ended = new AbortController();
+  // A few for each protocol and direction, all of one life: not the leak Node takes more than ten for.
+  setMaxListeners(ENDED_LISTENERS_MAX, ended.signal);
   let handler: ((protocol: string, stream: ByteStream) => void) | undefined;
   const close = (error: KithError) => {
     if (ended.signal.aborted) return;

@@ -1,7 +1,6 @@
 // One connection from its first byte to its last: until attested it takes nothing but `/kith/attest/1`; then sealed
 // streams and heartbeats; attestation is renewed before it expires, and whatever goes wrong cuts the connection.
 
-import { setMaxListeners } from 'node:events';
 import { equalBytes } from '../../core/bytes.ts';
 import { deadline } from '../../core/deadline.ts';
 import { isKithError, KithError, messageOf } from '../../core/errors.ts';
@@ -62,9 +61,6 @@ export interface Session extends Pick<Streams, 'request' | 'openBulk'> {
 /** Renewals a peer may ask for: each costs a quote. */
 const RENEW_INTERVAL_MS = 10_000;
 
-/** Listeners on the end of one connection: five protocols, each with its streams and requests under way. */
-const CLOSED_LISTENERS_MAX = 256;
-
 /** Failures that pass: a renewal is tried again until the attestation expires. */
 const PASSING: ReadonlySet<string> = new Set([
   'timeout',
@@ -79,8 +75,6 @@ const PASSING: ReadonlySet<string> = new Set([
 const failure = (code: MeshErrorCode, message: string) => new KithError<MeshErrorCode>(code, message);
 
 export function createSession(deps: SessionDeps, connection: Connection, events: SessionEvents): Session {
-  // A few for each protocol and direction, all of one life: not the leak Node takes more than ten for.
-  setMaxListeners(CLOSED_LISTENERS_MAX, connection.closed);
   const { clock } = deps;
   const connectedSinceMs = clock.monotonic();
   let lastSeenMs = connectedSinceMs;
