@@ -13,6 +13,10 @@ import type { IndexSetAnswer, ServiceCall } from './service.ts';
 
 /** As many as there may be connections: every client may wait. */
 const WAITING_MAX = 4_096;
+/** Answers kept for whoever asks the same before anything new is synced: a few megabytes of small ones. */
+const KEPT_ANSWERS_MAX = 1_024;
+/** Characters of kept answers in all; larger ones than this allows are made each time. */
+const KEPT_CHARS_MAX = 16 * 1024 * 1024;
 
 export interface LookUps {
   /** Look-ups that wait for a new height. */
@@ -47,6 +51,33 @@ export interface LookUpDeps {
 export function createLookUps(deps: LookUpDeps): LookUps {
   const { clock, registrations, indexSets, clusterId } = deps;
   const waiting = new Set<Waiting>();
+  const kept = new Map<string, IndexSetAnswer>();
+  let keptChars = 0;
+
+  /**
+   * The sealed answer. Until something is synced the content is the same, so the same bytes are given to whoever asks
+   * again, as their entity tag says.
+   */
+  function sealed(id: RegId, serial: number, since: number): IndexSetAnswer | undefined {
+    const name = `${serial} ${since}`;
+    const known = kept.get(name);
+    if (known) return known;
+    const made = indexSets.seal(deps, serial, { clusterId, regId: id, since });
+    if (!made) return undefined;
+    const answer: IndexSetAnswer = {
+      id,
+      since,
+      nonce: toBase64Url(made.nonce),
+      ciphertext: toBase64Url(made.ciphertext),
+      etag: indexSetTag(id, since, made.syncedTo),
+    };
+    const chars = answer.ciphertext.length;
+    if (kept.size < KEPT_ANSWERS_MAX && keptChars + chars <= KEPT_CHARS_MAX) {
+      kept.set(name, answer);
+      keptChars += chars;
+    }
+    return answer;
+  }
 
   /** Whether there is something above `since`; true also for what is gone, so that nobody waits for it. */
   function isAnswerable(id: RegId, since: number): boolean {
@@ -94,17 +125,11 @@ export function createLookUps(deps: LookUpDeps): LookUps {
       if (registrations.serialOf(id) === undefined) return undefined;
       if (waitMs > 0 && !isAnswerable(id, since)) await wait(id, since, waitMs, call);
       const serial = registrations.serialOf(id);
-      const sealed = serial === undefined ? undefined : indexSets.seal(deps, serial, { clusterId, regId: id, since });
-      if (!sealed) return undefined;
-      return {
-        id,
-        since,
-        nonce: toBase64Url(sealed.nonce),
-        ciphertext: toBase64Url(sealed.ciphertext),
-        etag: indexSetTag(id, since, sealed.syncedTo),
-      };
+      return serial === undefined ? undefined : sealed(id, serial, since);
     },
     synced() {
+      kept.clear();
+      keptChars = 0;
       for (const one of [...waiting]) if (isAnswerable(one.id, one.since)) one.wake();
     },
     end() {

@@ -156,6 +156,26 @@ describe('look-ups', () => {
     expect(await waiting).toBeDefined();
   });
 
+  it('give the same bytes until something is synced, as their entity tag says', async () => {
+    const devnet = createDevnet({ replay: replayOf(linesFor(found)), startAfter: 30 });
+    const test = createTestNode({ devnet });
+    await test.ready();
+    const user = userOf(test, found);
+    await user.register();
+    await test.clock.advance(5_000);
+    const [first, again] = [(await user.ask(0))!, (await user.ask(0))!];
+    expect(again).toEqual(first);
+    devnet.advance(1);
+    await test.clock.advance(2_000);
+    const later = (await user.ask(0))!;
+    expect(later.etag).not.toBe(first.etag);
+    expect(later.nonce).not.toBe(first.nonce);
+    await user.revoke();
+    expect(await user.ask(0)).toBeUndefined();
+    await user.register({ version: devnet.tip + 1 });
+    expect((await user.ask(0))!.nonce).not.toBe(later.nonce);
+  });
+
   it('are refused while the node is not ready, and for whom nobody knows', async () => {
     const test = createTestNode({ devnet: createDevnet({ replay: replayOf(linesFor(found)) }) });
     const user = userOf(test, found);
