@@ -15,7 +15,17 @@ export default defineConfig({
     projects: [
       { extends: true, ...shared, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       { extends: true, ...shared, test: { name: 'sim', include: ['test/sim/**/*.test.ts'] } },
-      { extends: true, ...shared, test: { name: 'cluster', include: ['test/cluster/**/*.test.ts'] } },
+      {
+        extends: true,
+        ...shared,
+        test: {
+          name: 'cluster',
+          include: ['test/cluster/**/*.test.ts'],
+          // Several processes each, in real time: alone, and after the rest.
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
     ],
   },
 });

@@ -44,7 +44,7 @@ export {
   type RecordedChainReader,
   type RecordedTransaction,
 } from './recorded-chain.ts';
-export { parseDetectionKey, registrationKeys } from './registration-keys.ts';
+export { parseDetectionKey, registrationKeys, restoreDetectionKey } from './registration-keys.ts';
 export {
   DATA_KEY_BYTES,
   deriveAuthSecret,

@@ -14,6 +14,17 @@ const PAIR_BYTES = 1 + SCALAR_BYTES;
  * @throws KithError `bad-detection-key`, `bad-encoding`: wrong length, order, range, repetition, no canonical scalar.
  */
 export function parseDetectionKey(bytes: Uint8Array): DetectionKey {
+  return makeDetectionKey(pairsOf(bytes));
+}
+
+/** The detection key of bytes that `parseDetectionKey` took before: looks at no scalar again. */
+export function restoreDetectionKey(bytes: Uint8Array): DetectionKey {
+  const pairs = pairsOf(bytes);
+  return { indices: pairs.map(({ index }) => index), subkeys: pairs.map(({ subkey }) => subkey.slice()) };
+}
+
+/** Index and scalar of each subkey, as views. @throws KithError `bad-detection-key`: wrong length or order. */
+function pairsOf(bytes: Uint8Array): { readonly index: number; readonly subkey: Uint8Array }[] {
   const n = bytes[0] ?? 0;
   if (bytes.length !== 1 + PAIR_BYTES * n) {
     throw fmdError('bad-detection-key', `a detection key of ${n} subkeys has ${1 + PAIR_BYTES * n} bytes`);
@@ -25,7 +36,7 @@ export function parseDetectionKey(bytes: Uint8Array): DetectionKey {
   for (let i = 1; i < n; i++) {
     if (pairs[i - 1]!.index >= pairs[i]!.index) throw fmdError('bad-detection-key', 'indices must ascend');
   }
-  return makeDetectionKey(pairs);
+  return pairs;
 }
 
 export const registrationKeys: DeriveKeys = (payload) => {

@@ -8,7 +8,7 @@ export interface CryptoDoor {
   sha512(data: Uint8Array): Uint8Array;
   /** SHAKE256 (FIPS 202) with `length` bytes of output. */
   shake256(data: Uint8Array, length: number): Uint8Array;
-  hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
+  hmacSha256(key: Uint8Array, ...data: readonly Uint8Array[]): Uint8Array;
   /** HKDF-Extract with SHA-256 (RFC 5869, section 2.2). */
   hkdfExtract(salt: Uint8Array, ikm: Uint8Array): Uint8Array;
   /** HKDF-Expand with SHA-256 (RFC 5869, section 2.3); `prk` at least 32, `length` at most 8,160. */

@@ -21,7 +21,8 @@ export const sha512 = (data: Uint8Array): Uint8Array => nobleSha512(data);
 export const shake256 = (data: Uint8Array, length: number): Uint8Array =>
   length === 0 ? new Uint8Array(0) : nobleShake256(data, { dkLen: length });
 
-export const hmacSha256 = (key: Uint8Array, data: Uint8Array): Uint8Array => hmac(nobleSha256, key, data);
+export const hmacSha256 = (key: Uint8Array, ...data: readonly Uint8Array[]): Uint8Array =>
+  hmac(nobleSha256, key, concatBytes(...data));
 
 export const hkdfExtract = (salt: Uint8Array, ikm: Uint8Array): Uint8Array => extract(nobleSha256, ikm, salt);
 

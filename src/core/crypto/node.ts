@@ -38,8 +38,11 @@ export function shake256(data: Uint8Array, length: number): Uint8Array {
   return copy(createHash('shake256', { outputLength: length }).update(data).digest());
 }
 
-export const hmacSha256 = (key: Uint8Array, data: Uint8Array): Uint8Array =>
-  copy(createHmac('sha256', key).update(data).digest());
+export function hmacSha256(key: Uint8Array, ...data: readonly Uint8Array[]): Uint8Array {
+  const mac = createHmac('sha256', key);
+  for (const part of data) mac.update(part);
+  return copy(mac.digest());
+}
 
 export const hkdfExtract = (salt: Uint8Array, ikm: Uint8Array): Uint8Array => hmacSha256(salt, ikm);
 

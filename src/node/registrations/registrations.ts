@@ -7,7 +7,7 @@ import { encodeOperation } from '../../core/registration/operation.ts';
 import type { DeriveKeys, RegistrationKeys } from '../../core/registration/payload.ts';
 import { type Refusal, refuse } from '../../core/registration/refusal.ts';
 import type { Submission } from '../../core/registration/submission.ts';
-import { type DetectionEngine, type IndexSets, type KeySlot, parseDetectionKey } from '../../fmd/index.ts';
+import { type DetectionEngine, type IndexSets, type KeySlot, restoreDetectionKey } from '../../fmd/index.ts';
 import {
   type AdmissionContext,
   type Admitted,
@@ -106,7 +106,8 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
   let nextSerial = 0;
 
   function hold(serial: number, birthday: number, keys: RegistrationKeys): Held {
-    const detectionKey = parseDetectionKey(keys.detectionKey);
+    // From `deriveKeys` or from the store: checked when it was registered.
+    const detectionKey = restoreDetectionKey(keys.detectionKey);
     const slot = engine.add(detectionKey);
     indexSets.add(serial, { dataKey: keys.dataKey, birthday, n: detectionKey.indices.length });
     nextSerial = Math.max(nextSerial, serial + 1);

@@ -7,7 +7,8 @@ import { SET_HASH_BYTES } from './set-hash.ts';
 const ROWS_INITIAL = 1024;
 
 /** Bytes as a string of as many characters: a map key of one byte a character. */
-export const nameOf = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
+export const nameOf = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 
 /** The bytes of a name. */
 export function bytesOf(name: string): Uint8Array {

@@ -21,7 +21,8 @@ export interface OpenedRecord {
   readonly value: Uint8Array;
 }
 
-const context = (diskKey: Uint8Array): Uint8Array => concatBytes(utf8(LABEL_STORE_RECORD), diskKey);
+const CONTEXT = utf8(LABEL_STORE_RECORD);
+const context = (diskKey: Uint8Array): Uint8Array => concatBytes(CONTEXT, diskKey);
 
 /** Where the record of a key lies. */
 export function diskKeyOf(keys: NamespaceKeys, key: Uint8Array): Uint8Array {

@@ -10,14 +10,13 @@
 // it watched. The full argument stands in docs/STORE.md.
 
 import { hmacSha256 } from '#crypto';
-import { concatBytes } from '../../core/bytes.ts';
 import type { Secret } from '../../core/secret.ts';
 
 export const SET_HASH_BYTES = 32;
 
 /** What one record adds. `diskKey` has a fixed length, so no two records have the same bytes. */
 export function elementOf(setKey: Secret, diskKey: Uint8Array, sealed: Uint8Array): Uint8Array {
-  return hmacSha256(setKey.expose(), concatBytes(diskKey, sealed));
+  return hmacSha256(setKey.expose(), diskKey, sealed);
 }
 
 /** sum += element modulo 2^256, in place, least significant byte first. */
