@@ -180,8 +180,10 @@ export function createMesh(deps: MeshDeps, options: MeshOptions = {}): Mesh {
       down(session, reason) {
         sessions.delete(session);
         settled(reason);
-        const refusal = attestationRefusalOf(reason) ?? { code: reason.code, message: reason.message };
-        if (!session.peer) deps.report?.({ kind: 'not-attested', host: connection.remoteHost, reason: refusal });
+        const refusal = { code: reason.code, message: reason.message };
+        // Who is turned away wants to know why, not that.
+        const why = attestationRefusalOf(reason) ?? refusal;
+        if (!session.peer) deps.report?.({ kind: 'not-attested', host: connection.remoteHost, reason: why });
         else if (peers.remove(session)) emit({ kind: 'down', nodeId: session.peer.nodeId, reason: refusal });
       },
     };
