@@ -80,14 +80,20 @@ export function createDetectionEngine(deps: { executor: DetectionExecutor }): De
 
   function next(): { job: Job; planned: PlannedUnit } | undefined {
     for (const lane of ['head', 'backfill'] as const) {
-      for (const job of lanes[lane]) {
+      for (const job of [...lanes[lane]]) {
         if (job.exhausted) continue;
         const step = job.units.next();
         if (!step.done) return { job, planned: step.value };
         job.exhausted = true;
+        // Its last unit may have come back long ago, or it never had one: nothing else would look at it again.
+        settleIfDone(job);
       }
     }
     return undefined;
+  }
+
+  function settleIfDone(job: Job): void {
+    if (job.exhausted && job.inFlight === 0) settle(job, () => job.resolve(job.result()));
   }
 
   function pump(): void {
@@ -116,7 +122,7 @@ export function createDetectionEngine(deps: { executor: DetectionExecutor }): De
       inFlight--;
       job.inFlight--;
       pump();
-      if (job.exhausted && job.inFlight === 0) settle(job, () => job.resolve(job.result()));
+      settleIfDone(job);
     }
   }
 
@@ -142,9 +148,9 @@ export function createDetectionEngine(deps: { executor: DetectionExecutor }): De
         job.release = () => signal.removeEventListener('abort', onAbort);
       }
     }
+    // A job without pairs (no keys, no flags) waits for nothing, however busy the executor is.
+    if (job.totalPairs === 0) settle(job, () => job.resolve(job.result()));
     pump();
-    // A job without pairs (no keys, no flags) has nothing to wait for.
-    if (job.exhausted && job.inFlight === 0) settle(job, () => job.resolve(job.result()));
   }
 
   return {

@@ -140,6 +140,41 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 describe('lanes', () => {
   const transactions = (count: number) => Array.from({ length: count }, () => ({ flags: [new Uint8Array(111)] }));
 
+  it('answers a job without pairs at once, however busy it is with others', async () => {
+    const { executor, waiting } = controlledExecutor({ parallelism: 1, pairsPerUnit: 1 });
+    const engine = createDetectionEngine({ executor });
+    engine.add(ownKey);
+    const busy = engine.detect({ lane: 'backfill', transactions: transactions(3) });
+    await settled();
+    expect(waiting).toHaveLength(1);
+    const empty = await Promise.race([
+      engine.detect({ lane: 'head', transactions: [{ flags: undefined }] }),
+      settled().then(() => undefined),
+    ]);
+    expect(empty?.matches(0, 0)).toBe(true);
+    busy.catch(() => undefined);
+    await engine.stop();
+  });
+
+  it('answers a job whose last unit came back while others kept it from being looked at', async () => {
+    const { executor, waiting } = controlledExecutor({ parallelism: 1, pairsPerUnit: 1 });
+    const engine = createDetectionEngine({ executor });
+    engine.add(ownKey);
+    const backfill = engine.detect({ lane: 'backfill', transactions: transactions(1) });
+    await settled();
+    const head = engine.detect({ lane: 'head', transactions: transactions(2) });
+    for (let unit = 0; unit < 3; unit++) {
+      waiting.splice(0).forEach(({ finish }) => {
+        finish();
+      });
+      await settled();
+    }
+    await head;
+    const answered = await Promise.race([backfill, settled().then(() => undefined)]);
+    expect(answered?.matches(0, 0)).toBe(false);
+    await engine.stop();
+  });
+
   it('let the head go first: at most the units in flight of the backfill come before it', async () => {
     const { executor, waiting } = controlledExecutor({ parallelism: 2, pairsPerUnit: 1 });
     const engine = createDetectionEngine({ executor });
