@@ -340,11 +340,12 @@ class Node implements KithNode {
   }
 
   async #close(): Promise<void> {
-    const running = this.#running;
-    if (!running) return;
+    // These may be at work although the store never came so far: while a key is asked for, or dealt for the first time.
     await this.#sealingKeys.stop();
     await this.#membership?.stop();
     this.#peering?.custodian.wipe();
+    const running = this.#running;
+    if (!running) return;
     await running.rows.close();
     await running.store.close();
     running.identity.nodeSecret.wipe();

@@ -97,6 +97,9 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
     warning() {
       const state = dealer?.state();
       if (!state || state.phase === 'backed') return undefined;
+      if (state.threshold > 0 && state.confirmed.length >= state.threshold) {
+        return 'custody: the sealing key of this node is being dealt anew';
+      }
       return 'unbacked: too few members hold the sealing key of this node; if it stops now, its store stays closed';
     },
     async recover({ bytes, read }, { signal, waitsFor }) {

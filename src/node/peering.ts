@@ -84,8 +84,10 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
         if (event.kind === 'handler-failed') log.error('handler-failed', { protocol: event.protocol });
         else {
           log.info('not-attested', { host: event.host, code: event.reason.code, reason: event.reason.message });
-          // Anybody can say so at the door: it counts when no member is connected who could say otherwise.
-          if (event.reason.code === 'fenced' && proven().length === 0) deps.onFenced(event.reason.message);
+          // Anybody can say so at the door: it counts for a node that has an incarnation to be fenced, while no member is
+          // connected who could say otherwise.
+          const hinted = event.reason.code === 'fenced' && own.incarnation > NO_INCARNATION;
+          if (hinted && proven().length === 0) deps.onFenced(event.reason.message);
         }
       },
     },

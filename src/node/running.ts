@@ -68,7 +68,10 @@ export async function assemble(
   const { chainId, limits } = cluster.configuration;
   const progress = await readProgress({ store, checkpoint: () => notes.checkpoint! });
   const rows = await deps.disk.openChain({ fresh: progress.checkpoint === undefined });
-  const notes = await openNoteStore(rows, { sealed: progress.checkpoint });
+  const notes = await openNoteStore(rows, { sealed: progress.checkpoint }).catch(async (error: unknown) => {
+    await rows.close();
+    throw error;
+  });
   const report = logIndexerEvent(log);
   const indexer = createIndexer(
     { clock, random, notes, sources: deps.sources, report },

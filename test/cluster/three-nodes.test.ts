@@ -82,7 +82,7 @@ describe('three node processes', () => {
     await until('a roster of three', async () => (await info(machines[0]!))?.members === 3);
     await until('everybody is backed', async () => {
       const states = await Promise.all(machines.map(({ url }) => get<{ reasons: string[] }>(`${url}/readyz`)));
-      return states.every((state) => state?.reasons.every((reason) => !reason.startsWith('unbacked')));
+      return states.every((state) => state?.reasons.every((reason) => !/^(unbacked|custody)/.test(reason)));
     });
     for (let i = 0; i < KILLS; i++) {
       const machine = machines[i % machines.length]!;
@@ -96,7 +96,7 @@ describe('three node processes', () => {
       expect(tookMs).toBeLessThan(15_000);
       await until('backed again', async () => {
         const state = await get<{ reasons: string[] }>(`${machine.url}/readyz`);
-        return state?.reasons.every((reason) => !reason.startsWith('unbacked')) ?? false;
+        return state?.reasons.every((reason) => !/^(unbacked|custody)/.test(reason)) ?? false;
       });
     }
     for (const { running } of machines) await kill(running, 'SIGTERM');

@@ -73,3 +73,22 @@ describe('three nodes', () => {
     await stopAll();
   });
 });
+
+describe('a node that waits', () => {
+  it('for a second member, and for its key, stops when it is told to', async () => {
+    const { sim, machines, stopAll } = await founded();
+    const alone = createSimCluster(createDevnet({ replay: replayOf(LINES) }));
+    const first = alone.machine('a');
+    first.boot();
+    await alone.until(() => first.node.service.readiness().reasons[0] === 'waiting for a second member');
+    await first.stop();
+    expect(first.node.service.readiness().phase).toBe('draining');
+    const victim = machines[0]!;
+    for (const machine of machines) machine.crash();
+    victim.boot();
+    await sim.until(() => victim.node.service.readiness().reasons[0]!.includes('shares of the sealing key'));
+    await victim.stop();
+    expect(victim.disk.asides()).toBe(0);
+    await stopAll();
+  });
+});
