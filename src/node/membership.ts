@@ -2,15 +2,17 @@
 
 import { ed25519Sign } from '#crypto';
 import type { Cluster } from '../attestation/index.ts';
-import { fromBase64Url } from '../core/bytes.ts';
+import { fromBase64Url, utf8 } from '../core/bytes.ts';
 import { KithError, messageOf } from '../core/errors.ts';
 import type { Clock, Random } from '../core/ports.ts';
-import type { RosterEntry } from '../core/roster.ts';
+import { type RosterEntry, rosterHash } from '../core/roster.ts';
 import { bytesUpTo, closed, shape, Type, uint } from '../core/schema.ts';
-import { createRosterKeeper, type RosterReport, type RosterStore, type RosterView } from '../replication/index.ts';
+import type { MembersView } from '../keyserver/index.ts';
+import { createRosterKeeper, type RosterReport, type RosterStore } from '../replication/index.ts';
 import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
 import type { Peering } from './peering.ts';
+import { isProven, permitProven } from './proven.ts';
 import type { SealedStore } from './store/index.ts';
 
 const ROSTER_PROTOCOL = '/kith/roster/1';
@@ -30,7 +32,6 @@ export interface MembershipDeps {
 export interface Membership {
   /** All members, this node included once it is one. */
   entries(): readonly RosterEntry[];
-  view(): RosterView;
   /** Calls back after each change; returns what ends that. */
   onChange(listener: () => void): () => void;
   start(options: { signal: AbortSignal }): Promise<void>;
@@ -78,15 +79,14 @@ export function createMembership(
       },
     },
   );
-  mesh.handle(ROSTER_PROTOCOL, { permit: proven }, (request, peer) => keeper.handle(entryOf(peer), request));
+  mesh.handle(ROSTER_PROTOCOL, { permit: permitProven }, (request, peer) => keeper.handle(entryOf(peer), request));
   const unsubscribe = mesh.onChange((change) => {
-    if (change.kind === 'up' && change.peer.attested.incarnation > 0) keeper.peerUp(change.peer.attested.nodeId);
+    if (change.kind === 'up' && isProven(change.peer.attested)) keeper.peerUp(change.peer.attested.nodeId);
     else if (change.kind === 'down') keeper.peerDown(change.nodeId);
   });
 
   return {
     entries: () => keeper.view().members.map(entryOf),
-    view: () => keeper.view(),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -102,9 +102,20 @@ export function createMembership(
   };
 }
 
-/** A node without a store has no place yet, and nothing to say about those of others. */
-const proven = ({ incarnation }: { readonly incarnation: number }) =>
-  incarnation > 0 ? undefined : { code: 'no-identity', message: 'open your store first' };
+/** The other members and their connections. */
+export function membersView(membership: Membership, peering: Peering): MembersView {
+  const entries = membership.entries();
+  return {
+    rosterHash: rosterHash(entries),
+    members: entries
+      .filter(({ nodeId }) => nodeId !== peering.self.nodeId)
+      .map((entry) => {
+        const peer = peering.mesh.peer(entry.nodeId);
+        const bootKey = peer?.attested.bootKey;
+        return { ...entry, addresses: peer?.addresses ?? [], ...(bootKey ? { bootKey } : {}) };
+      }),
+  };
+}
 
 /** A statement of the keeper, at its order. */
 const statementShape = shape(
@@ -119,8 +130,7 @@ function rosterStore(store: SealedStore): RosterStore {
       for await (const [, statement] of statements.entries()) all.push(statement);
       return all;
     },
-    put: (added) =>
-      store.commit(added.map((statement) => statements.put(new TextEncoder().encode(statement.id), { ...statement }))),
+    put: (added) => store.commit(added.map((statement) => statements.put(utf8(statement.id), { ...statement }))),
   };
 }
 

@@ -20,7 +20,6 @@ import type { OperationType } from '../core/registration/operation.ts';
 import type { RosterEntry } from '../core/roster.ts';
 import type { SealedBox } from '../core/sealed-request.ts';
 import type { Transport } from '../p2p/index.ts';
-import { NO_INCARNATION } from './custody/link.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { launch } from './launch.ts';
 import type { Launched } from './launched.ts';
@@ -28,6 +27,7 @@ import { createMembership, type Membership } from './membership.ts';
 import { createOperations, type Operations } from './operations.ts';
 import { createPeerKeys, type PeerKeys } from './peer-keys.ts';
 import { createPeering, type Peering } from './peering.ts';
+import { isProven } from './proven.ts';
 import { missingForReady, readinessOf } from './readiness.ts';
 import { findRollback, type Rollback } from './rollback.ts';
 import { assemble, type Running, type RunningDeps, type RunningOptions } from './running.ts';
@@ -487,7 +487,7 @@ class Node implements KithNode {
   #peerInfos(running: Running): MemberInfo[] {
     const now = this.#deps.clock.monotonic();
     return (this.#peering?.mesh.peers() ?? [])
-      .filter(({ attested }) => attested.incarnation > NO_INCARNATION)
+      .filter(({ attested }) => isProven(attested))
       .map(({ attested, phase, height, lastSeenMs }) => ({
         nodeId: attested.nodeId,
         operator: attested.operator,

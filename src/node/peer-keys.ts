@@ -5,7 +5,6 @@ import { sleep } from '../core/deadline.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import {
-  type CustodyState,
   createDealer,
   type Dealer,
   type Recovered,
@@ -16,8 +15,7 @@ import { headerReader } from './custody/read-header.ts';
 import type { Disk } from './disk.ts';
 import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
-import { membersView } from './members.ts';
-import type { Membership } from './membership.ts';
+import { type Membership, membersView } from './membership.ts';
 import { memoryOnlyHeader, ownHeader } from './own-header.ts';
 import type { Peering } from './peering.ts';
 import type { SealingKeys } from './sealing-keys.ts';
@@ -41,8 +39,6 @@ export interface PeerKeysOptions {
 }
 
 export interface PeerKeys extends SealingKeys {
-  /** How the own key is kept; undefined before the store is open. */
-  custody(): CustodyState | undefined;
   /** What the key servers remember of this node's store. */
   readonly recovered: Recovered | undefined;
 }
@@ -93,7 +89,6 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
     get recovered() {
       return recovered;
     },
-    custody: () => dealer?.state(),
     warning() {
       const state = dealer?.state();
       if (!state || state.phase === 'backed') return undefined;

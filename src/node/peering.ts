@@ -8,17 +8,12 @@ import { KithError } from '../core/errors.ts';
 import type { HpkeKeyPair } from '../core/hpke.ts';
 import { type NodeId, nodeIdFromBytes } from '../core/ids.ts';
 import type { Clock, Random } from '../core/ports.ts';
-import {
-  type Custodian,
-  type CustodyPeer,
-  createCustodian,
-  createIncarnations,
-  type Incarnations,
-} from '../keyserver/index.ts';
+import { type Custodian, type CustodyPeer, createCustodian, createIncarnations } from '../keyserver/index.ts';
 import { type AttestedPeer, createMesh, type Mesh, type Refusal, type Transport } from '../p2p/index.ts';
-import { custodyPeer, type LinkDeps, NO_INCARNATION, serveCustody } from './custody/link.ts';
+import { custodyPeer, type LinkDeps, serveCustody } from './custody/link.ts';
 import { headerReader } from './custody/read-header.ts';
 import type { Log } from './log.ts';
+import { isProven, NO_INCARNATION } from './proven.ts';
 import type { Phase } from './service.ts';
 
 export interface PeeringDeps {
@@ -47,7 +42,6 @@ export interface Self {
 export interface Peering {
   readonly mesh: Mesh;
   readonly custodian: Custodian;
-  readonly incarnations: Incarnations;
   readonly bootKey: Uint8Array;
   readonly hpkePublicKey: Uint8Array;
   readonly self: Self;
@@ -86,7 +80,7 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
           log.info('not-attested', { host: event.host, code: event.reason.code, reason: event.reason.message });
           // Anybody can say so at the door: it counts for a node that has an incarnation to be fenced, while no member is
           // connected who could say otherwise.
-          const hinted = event.reason.code === 'fenced' && own.incarnation > NO_INCARNATION;
+          const hinted = event.reason.code === 'fenced' && isProven(own);
           if (hinted && proven().length === 0) deps.onFenced(event.reason.message);
         }
       },
@@ -98,13 +92,13 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
     return mesh
       .peers()
       .map(({ attested }) => attested)
-      .filter(({ incarnation }) => incarnation > NO_INCARNATION);
+      .filter(isProven);
   }
 
   /** The code of other members is attested too: an incarnation in a handshake is one whose store is open. */
   function admit(peer: AttestedPeer): Refusal | undefined {
     const { nodeId, incarnation, bootKey } = peer;
-    if (incarnation === NO_INCARNATION) return undefined;
+    if (!isProven(peer)) return undefined;
     if (nodeId === own.nodeId) {
       const message = `this node is incarnation ${own.incarnation}`;
       if (incarnation > own.incarnation) deps.onFenced(`incarnation ${incarnation} of this node is running`);
@@ -142,7 +136,6 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
 
   const peering: Peering = {
     mesh,
-    incarnations,
     bootKey: transport.bootKey,
     hpkePublicKey: hpkeKeyPair.publicKey,
     get self() {

@@ -16,6 +16,7 @@ import { bytes, bytesUpTo, closed, shape, Type } from '../../core/schema.ts';
 import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest } from '../../keyserver/codec.ts';
 import type { Custodian, CustodyAnswer, CustodyPeer, CustodyRequest, ReleaseRequest } from '../../keyserver/index.ts';
 import type { AttestedPeer, Mesh, MeshPeer } from '../../p2p/index.ts';
+import { permitProven } from '../proven.ts';
 import { createNonces } from './nonces.ts';
 
 export const CUSTODY_PROTOCOL = '/kith/custody/1';
@@ -175,8 +176,7 @@ export function serveCustody(mesh: Mesh, deps: LinkDeps, custodian: Custodian): 
 
   /** Until a node has opened its store it may ask for shares, and for nothing else. */
   function unproven(peer: AttestedPeer, request: Uint8Array) {
-    if (peer.incarnation > 0 || !speaksAsOwner(request)) return undefined;
-    return { code: 'no-identity', message: 'open your store first' };
+    return speaksAsOwner(request) ? permitProven(peer) : undefined;
   }
 }
 
@@ -190,6 +190,3 @@ function speaksAsOwner(request: Uint8Array): boolean {
     throw error;
   }
 }
-
-/** A node that has not opened its store yet is named by a key of this boot, with this incarnation. */
-export const NO_INCARNATION = 0;
