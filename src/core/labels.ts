@@ -85,3 +85,11 @@ export const LABEL_ROSTER_STATEMENT = 'kith/roster-statement/v1';
 export const LABEL_ROSTER_STATEMENT_ID = 'kith/roster-statement-id/v1';
 /** Digest of a set of roster statements, compared between members. */
 export const LABEL_ROSTER_DIGEST = 'kith/roster-digest/v1';
+/** Ed25519: a member's word that it has persisted a batch of operations. */
+export const LABEL_RECEIPT = 'kith/receipt/v1';
+/** Ed25519: a member's signature under an entry of its log of operations. */
+export const LABEL_LOG_ENTRY = 'kith/log-entry/v1';
+/** Hash of a log entry, which the next entry names. */
+export const LABEL_LOG_ENTRY_HASH = 'kith/log-entry-hash/v1';
+/** Names the log of one boot of one member. */
+export const LABEL_LOG_WRITER = 'kith/log-writer/v1';

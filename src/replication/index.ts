@@ -2,7 +2,33 @@
 
 export { type AdmissionContext, type Admitted, admitFromMember, admitFromUser, checkAdmissible } from './admission.ts';
 export { type Heights, mayServe, mustWipe } from './heights.ts';
+export {
+  checkLogEntry,
+  decodeLogEntry,
+  ENTRY_BYTES_MAX,
+  ENTRY_OPERATIONS_MAX,
+  encodeLogEntry,
+  type LogEntry,
+  logEntryHash,
+  NO_ENTRY_HASH,
+  type OperationRef,
+  signLogEntry,
+  type Writer,
+  type WriterId,
+  writerIdOf,
+} from './log-entry.ts';
 export { type Meaning, meaningOf, operationsOf, type RegistrationState } from './merge.ts';
 export { type OperationSummary, summarise } from './order.ts';
+export { type Placement, placement } from './placement.ts';
 export { type Change, createRegistry, type Registry, type Standing } from './registry.ts';
+export type {
+  BodyOutcome,
+  EntryOutcome,
+  EntryWithBodies,
+  LogPosition,
+  OperationBody,
+  Replica,
+  SyncPeer,
+  SyncPeers,
+} from './replica.ts';
 export * from './roster/index.ts';
