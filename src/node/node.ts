@@ -2,7 +2,6 @@
 // it is given, and offers the service that HTTP carries.
 
 import {
-  type AcceptedQuote,
   type Attestor,
   type CollateralSource,
   createAttestor,
@@ -10,41 +9,27 @@ import {
   createQuoter,
   type QuoteSource,
 } from '../attestation/index.ts';
-import { sleep } from '../core/deadline.ts';
-import { isKithError, KithError } from '../core/errors.ts';
 import { hpkeGenerateKeyPair } from '../core/hpke.ts';
-import { type NodeId, nodeIdFromBytes, parseRegId, type RegId } from '../core/ids.ts';
+import { type NodeId, nodeIdFromBytes } from '../core/ids.ts';
 import { createLifeCycle, type Part } from '../core/life-cycle.ts';
 import type { Timer } from '../core/ports.ts';
-import type { OperationType } from '../core/registration/operation.ts';
 import type { RosterEntry } from '../core/roster.ts';
-import type { SealedBox } from '../core/sealed-request.ts';
 import type { Transport } from '../p2p/index.ts';
+import { attestSelf } from './attesting.ts';
+import { type Company, type CompanyOptions, createCompany } from './company.ts';
+import { createCondition, type OwnCondition } from './condition.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { launch } from './launch.ts';
-import type { Launched } from './launched.ts';
-import { createMembership, type Membership } from './membership.ts';
-import { createOperations, type Operations } from './operations.ts';
-import { createPeerKeys, type PeerKeys } from './peer-keys.ts';
-import { createPeering, type Peering } from './peering.ts';
-import { isProven } from './proven.ts';
-import { missingForReady, readinessOf } from './readiness.ts';
-import { findRollback, type Rollback } from './rollback.ts';
+import { createNodeService, type Opened } from './node-service.ts';
+import { createOperations } from './operations.ts';
+import { missingAmongPeers, missingForReady } from './readiness.ts';
+import { findRollback } from './rollback.ts';
 import { assemble, type Running, type RunningDeps, type RunningOptions } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
-import {
-  type MemberInfo,
-  type NodeInfo,
-  type NodeService,
-  type Phase,
-  type RegistrationStatus,
-  readPhase,
-  type ServiceCall,
-} from './service.ts';
+import type { NodeService } from './service.ts';
 import { countQuotes, statsOf } from './stats.ts';
 import { countWrites, type KeyValueStore } from './store/index.ts';
-import { createOperationCounter, createPseudonyms, type NodeStats, type Pseudonyms } from './telemetry/index.ts';
-import { notRecovering } from './total-restart.ts';
+import { createOperationCounter, createPseudonyms, type NodeStats } from './telemetry/index.ts';
 
 export interface NodeDeps extends RunningDeps {
   /** What keeps the sealing key: the members of the mesh behind a transport, or whatever a test injects. */
@@ -57,13 +42,9 @@ export interface NodeDeps extends RunningDeps {
   readonly workersReplaced?: (() => number) | undefined;
 }
 
-export interface NodeOptions extends RunningOptions {
+export interface NodeOptions extends RunningOptions, CompanyOptions {
   /** Of the software. */
   readonly version: string;
-  /** Multiaddrs of members to begin with. */
-  readonly bootstrap?: readonly string[] | undefined;
-  /** Found a cluster although there are bootstrap addresses. */
-  readonly found?: boolean | undefined;
   /** Another boot of this node is newer: it has stopped for good. */
   readonly onFenced?: ((why: string) => void) | undefined;
 }
@@ -88,25 +69,16 @@ export interface KithNode {
 const STOP_PART_MS = 4_000;
 /** How often the way to readiness is looked at besides each new height. */
 const CHECK_MS = 1_000;
-/** For members that used this node as key server to do so again; some may have chosen others. */
-const REDEPOSIT_WAIT_MS = 10_000;
-/** Between two looks at a quote that is not believed: collateral may come, a clock may be set. */
-const INSPECT_AGAIN_MS = 5_000;
 
 export function createNode(deps: NodeDeps, options: NodeOptions): KithNode {
   return new Node(deps, options);
-}
-
-/** What the node learnt of itself while attesting. */
-interface Self {
-  readonly quote: AcceptedQuote;
-  readonly operator: string;
 }
 
 class Node implements KithNode {
   readonly service: NodeService;
   readonly #deps: NodeDeps;
   readonly #options: NodeOptions;
+  readonly #condition: OwnCondition;
   readonly #hpkeKeyPair: ReturnType<typeof hpkeGenerateKeyPair>;
   readonly #lifeCycle: ReturnType<typeof createLifeCycle>;
   readonly #quoter: ReturnType<typeof createQuoter>;
@@ -114,26 +86,17 @@ class Node implements KithNode {
   readonly #quotes = { made: 0, failed: 0, waiting: 0 };
   readonly #writes = { batches: 0, failures: 0, bytesWritten: 0 };
   readonly #collateral: ReturnType<typeof createCollateralKeeper>;
-  #phase: Phase = 'starting';
-  #reasons: readonly string[] = ['starting'];
-  #self: Self | undefined;
-  #running: Running | undefined;
-  #evidence: Evidence | undefined;
-  #operations: Operations | undefined;
   readonly #attestor: Attestor;
-  readonly #peering: Peering | undefined;
-  readonly #peerKeys: PeerKeys | undefined;
+  /** Undefined where the sealing key is injected. */
+  readonly #company: Company | undefined;
   readonly #sealingKeys: SealingKeys;
-  #membership: Membership | undefined;
+  #opened: Opened | undefined;
   #check: Timer | undefined;
-  #pseudonyms: Pseudonyms | undefined;
-  #incarnation = 0;
-  #rollback: Rollback | undefined;
   /** When it began to catch up, on the monotonic clock. */
   #catchingUpSince = 0;
 
   constructor(deps: NodeDeps, options: NodeOptions) {
-    const { disk, clock, cluster } = deps;
+    const { disk, clock, cluster, custody } = deps;
     const counting = (open: () => Promise<KeyValueStore>) => async () => countWrites(await open(), this.#writes);
     this.#deps = {
       ...deps,
@@ -145,25 +108,51 @@ class Node implements KithNode {
       },
     };
     this.#options = options;
+    this.#condition = createCondition(deps);
     this.#hpkeKeyPair = hpkeGenerateKeyPair(deps.random);
     this.#quoter = countQuotes(createQuoter({ source: deps.quoteSource, clock }), this.#quotes);
     this.#collateral = createCollateralKeeper({ sources: deps.collateralSources, clock }, { anchor: cluster.anchor });
     this.#attestor = createAttestor({ cluster: () => cluster });
-    this.#peering = deps.custody.kind === 'members' ? this.#createPeering(deps.custody.transport) : undefined;
-    this.#peerKeys = this.#peering && this.#createKeys(this.#peering);
-    this.#sealingKeys = deps.custody.kind === 'injected' ? deps.custody.keys : this.#peerKeys!;
+    this.#company = custody.kind === 'members' ? this.#createCompany(custody.transport) : undefined;
+    this.#sealingKeys = custody.kind === 'injected' ? custody.keys : this.#company!.sealingKeys;
     this.#lifeCycle = createLifeCycle({ clock }, this.#parts(), { stopTimeoutMs: STOP_PART_MS });
-    this.service = this.#createService();
+    this.service = createNodeService(
+      {
+        ...this.#deps,
+        condition: this.#condition,
+        company: this.#company,
+        sealingKeys: this.#sealingKeys,
+        counted: this.#counted,
+        opened: () => this.#opened,
+      },
+      { version: options.version },
+    );
+  }
+
+  #createCompany(transport: Transport): Company {
+    return createCompany(
+      {
+        ...this.#deps,
+        attestor: this.#attestor,
+        quoter: this.#quoter,
+        collateral: this.#collateral,
+        transport,
+        hpkeKeyPair: this.#hpkeKeyPair,
+        condition: this.#condition,
+        onFenced: (why) => this.#fence(why),
+      },
+      this.#options,
+    );
   }
 
   get running(): Running | undefined {
-    return this.#running;
+    return this.#condition.running;
   }
 
   stats(): NodeStats {
     return statsOf({
       service: this.service,
-      running: this.#running,
+      running: this.#condition.running,
       registrationsMax: this.#deps.cluster.configuration.limits.registrationsMax,
       operations: this.#counted,
       quotes: this.#quotes,
@@ -177,112 +166,48 @@ class Node implements KithNode {
   }
 
   async stop(): Promise<void> {
-    if (this.#phase !== 'draining' && this.#phase !== 'fenced') this.#enter('draining', ['the node stops']);
+    const { phase, running } = this.#condition;
+    if (phase !== 'draining' && phase !== 'fenced') this.#condition.enter('draining', ['the node stops']);
     this.#check?.cancel();
-    this.#running?.lookUps.end();
+    running?.lookUps.end();
     await this.#lifeCycle.stop();
   }
 
   /** In the order of their start; the store closes last. */
   #parts(): Part[] {
     const idle = async () => undefined;
+    const condition = this.#condition;
     return [
       { name: 'quotes', start: idle, stop: async () => this.#quoter.stop() },
       this.#collateral,
       { name: 'attestation', start: ({ signal }) => this.#attest(signal!), stop: idle },
-      ...(this.#peering ? [this.#peering.mesh] : []),
+      ...(this.#company ? [this.#company.mesh] : []),
       { name: 'store', start: ({ signal }) => this.#open(signal!), stop: () => this.#close() },
-      { name: 'engine', start: () => this.#running!.engine.start(), stop: async () => this.#running?.engine.stop() },
+      {
+        name: 'engine',
+        start: () => condition.running!.engine.start(),
+        stop: async () => condition.running?.engine.stop(),
+      },
       {
         name: 'indexer',
-        start: ({ signal }) => this.#running!.indexer.start(signal ? { signal } : {}),
-        stop: async () => this.#running?.indexer.stop(),
+        start: ({ signal }) => condition.running!.indexer.start(signal ? { signal } : {}),
+        stop: async () => condition.running?.indexer.stop(),
       },
-      { name: 'detection', start: () => this.#detect(), stop: async () => this.#running?.detector.stop() },
+      { name: 'detection', start: () => this.#detect(), stop: async () => condition.running?.detector.stop() },
     ];
   }
 
-  #enter(phase: Phase, reasons: readonly string[]): void {
-    if (phase !== this.#phase) this.#deps.log.info('phase', { phase, reason: reasons[0] });
-    this.#phase = phase;
-    this.#reasons = reasons;
-  }
-
-  /** Nothing is opened, and nobody is served, before this node would be believed by others. */
-  async #attest(signal: AbortSignal): Promise<void> {
-    const { random, log, clock } = this.#deps;
-    this.#enter('attesting', ['verifying the own quote']);
+  #attest(signal: AbortSignal): Promise<void> {
     // The id is not known before the store is open, and does not matter for being believed.
-    const evidence = this.#evidenceFor(nodeIdFromBytes(random.bytes(32)));
-    for (;;) {
-      try {
-        this.#self = await evidence.inspect({ signal });
-        break;
-      } catch (error) {
-        if (signal.aborted || !isKithError(error)) throw error;
-        if (this.#reasons[0] !== error.message) log.error('not-attested', { code: error.code, reason: error.message });
-        this.#enter('attesting', [error.message]);
-      }
-      await sleep(clock, INSPECT_AGAIN_MS, { signal });
-    }
-    log.info('attested', { operator: this.#self.operator, tcbStatus: this.#self.quote.tcbStatus });
-  }
-
-  #createPeering(transport: Transport): Peering {
-    const { clock, random, log, cluster } = this.#deps;
-    return createPeering(
-      {
-        clock,
-        random,
-        log,
-        cluster,
-        attestor: this.#attestor,
-        quoter: this.#quoter,
-        collateral: this.#collateral,
-        transport,
-        hpkeKeyPair: this.#hpkeKeyPair,
-        phase: () => this.#phase,
-        height: () => this.#running?.tip() || undefined,
-        onFenced: (why) => this.#fence(why),
-      },
-      { bootstrap: this.#options.bootstrap ?? [] },
-    );
-  }
-
-  #createKeys(peering: Peering): PeerKeys {
-    const { clock, random, log, cluster, disk } = this.#deps;
-    return createPeerKeys(
-      {
-        clock,
-        random,
-        log,
-        disk,
-        peering,
-        membership: (launched, signal) => this.#join(peering, launched, signal),
-        whereabouts: () => ({ platform: this.#self!.quote.platform, operator: this.#self!.operator }),
-        onFenced: (why) => this.#fence(why),
-      },
-      { allowUnbacked: cluster.configuration.allowUnbacked },
-    );
-  }
-
-  async #join(peering: Peering, launched: Launched, signal: AbortSignal): Promise<Membership> {
-    const { clock, random, log, cluster } = this.#deps;
-    const { quote, operator } = this.#self!;
-    const own = { nodeId: launched.identity.nodeId, platform: quote.platform, operator };
-    const height = () => this.#running?.tip() || undefined;
-    const { bootstrap = [], found = false } = this.#options;
-    const deps = { clock, random, log, cluster, peering, own, height };
-    this.#membership = createMembership(deps, launched, { mayFound: found || bootstrap.length === 0 });
-    await this.#membership.start({ signal });
-    return this.#membership;
+    const evidence = this.#evidenceFor(nodeIdFromBytes(this.#deps.random.bytes(32)));
+    return attestSelf({ ...this.#deps, condition: this.#condition, evidence }, signal);
   }
 
   /** Another boot of this node has its key: whatever this one still says or writes must not count. */
   #fence(why: string): void {
-    if (this.#phase === 'fenced' || this.#phase === 'draining') return;
+    if (this.#condition.phase === 'fenced' || this.#condition.phase === 'draining') return;
     this.#deps.log.error('fenced', { reason: why });
-    this.#enter('fenced', [why]);
+    this.#condition.enter('fenced', [why]);
     void this.stop()
       .catch(() => undefined)
       .then(() => this.#options.onFenced?.(why));
@@ -295,56 +220,54 @@ class Node implements KithNode {
       {
         nodeId,
         hpkePublicKey: this.#hpkeKeyPair.publicKey,
-        height: () => this.#running?.tip(),
+        height: () => this.#condition.running?.tip(),
         roster: () => this.#roster(nodeId),
       },
     );
   }
 
   #roster(nodeId: NodeId): RosterEntry[] {
-    if (!this.#self) return [];
-    if (this.#membership) return [...this.#membership.entries()];
-    return [{ nodeId, platform: this.#self.quote.platform, operator: this.#self.operator }];
+    const { attested } = this.#condition;
+    if (!attested) return [];
+    const entries = this.#company?.entries();
+    return entries ? [...entries] : [{ nodeId, platform: attested.quote.platform, operator: attested.operator }];
   }
 
   async #open(signal: AbortSignal): Promise<void> {
-    const { cluster, log } = this.#deps;
-    this.#enter('recovering', ['opening the store']);
-    const waitsFor = (reason: string) => this.#enter('recovering', [reason]);
+    const { cluster, log, random } = this.#deps;
+    const condition = this.#condition;
+    condition.enter('recovering', ['opening the store']);
+    const waitsFor = (reason: string) => condition.enter('recovering', [reason]);
     const deps = { ...this.#deps, sealingKeys: this.#sealingKeys };
     const launched = await launch(deps, cluster.id, { signal, waitsFor });
-    this.#incarnation = launched.incarnation;
-    this.#rollback = findRollback(launched.store.head, this.#peerKeys?.recovered?.heads ?? []);
-    if (this.#rollback) log.error('rollback', { ...this.#rollback });
-    const { nodeId } = launched.identity;
+    condition.incarnation = launched.incarnation;
+    condition.rollback = findRollback(launched.store.head, this.#company?.sealingKeys.recovered?.heads ?? []);
+    if (condition.rollback) log.error('rollback', { ...condition.rollback });
+    const { nodeId, logKey } = launched.identity;
     try {
       const onSynced = () => this.#checkReady();
-      this.#running = await assemble(this.#deps, launched, { ...this.#options, onSynced });
+      condition.running = await assemble(this.#deps, launched, { ...this.#options, onSynced });
     } catch (error) {
       await launched.store.close();
       throw error;
     }
-    const { held } = this.#running.registrations.counts;
-    log.info('store-open', { nodeId, fresh: launched.fresh, registrations: held });
+    const { registrations } = condition.running;
+    log.info('store-open', { nodeId, fresh: launched.fresh, registrations: registrations.counts.held });
     const warning = this.#sealingKeys.warning();
     if (warning) log.warn('unbacked', { reason: warning });
-    this.#pseudonyms = createPseudonyms(launched.identity.logKey);
-    this.#evidence = this.#evidenceFor(nodeId);
-    this.#operations = createOperations({
-      random: this.#deps.random,
-      registrations: this.#running.registrations,
-      hpkeKeyPair: this.#hpkeKeyPair,
-      clusterId: cluster.id,
-      nodeId,
-    });
+    const hpkeKeyPair = this.#hpkeKeyPair;
+    this.#opened = {
+      evidence: this.#evidenceFor(nodeId),
+      operations: createOperations({ random, registrations, hpkeKeyPair, clusterId: cluster.id, nodeId }),
+      pseudonyms: createPseudonyms(logKey),
+    };
   }
 
   async #close(): Promise<void> {
     // These may be at work although the store never came so far: while a key is asked for, or dealt for the first time.
     await this.#sealingKeys.stop();
-    await this.#membership?.stop();
-    this.#peering?.custodian.wipe();
-    const running = this.#running;
+    await this.#company?.stop();
+    const running = this.#condition.running;
     if (!running) return;
     await running.rows.close();
     await running.store.close();
@@ -353,9 +276,9 @@ class Node implements KithNode {
   }
 
   async #detect(): Promise<void> {
-    this.#enter('catching-up', ['catching up with the chain']);
+    this.#condition.enter('catching-up', ['catching up with the chain']);
     this.#catchingUpSince = this.#deps.clock.monotonic();
-    await this.#running!.detector.start();
+    await this.#condition.running!.detector.start();
     const check = () => {
       this.#checkReady();
       this.#check = this.#deps.clock.schedule(CHECK_MS, check);
@@ -364,137 +287,13 @@ class Node implements KithNode {
   }
 
   #checkReady(): void {
-    const running = this.#running;
-    if (this.#phase !== 'catching-up' || !running) return;
-    const missing = [...missingForReady(running), ...this.#missingAmongPeers()];
-    this.#enter(missing.length === 0 ? 'ready' : 'catching-up', missing);
-  }
-
-  /** What custody and members keep this node from serving for. */
-  #missingAmongPeers(): string[] {
-    if (this.#rollback) {
-      const { found, remembered } = this.#rollback;
-      return [`rollback: the disk ends with batch ${found}, members remember ${remembered}`];
-    }
-    if (!this.#peering || this.#deps.clock.monotonic() - this.#catchingUpSince > REDEPOSIT_WAIT_MS) return [];
-    const owners = new Set(this.#peering.custodian.owners().map(({ nodeId }) => nodeId));
-    const waiting = this.#peering.proven().filter(({ nodeId }) => !owners.has(nodeId)).length;
-    return waiting > 0 ? [`${waiting} members have not entrusted their shares again`] : [];
-  }
-
-  /** @throws KithError `not-ready` with the reason, unless the node serves. */
-  #serving(): Running {
-    if (this.#phase === 'ready' && this.#running) return this.#running;
-    throw new KithError('not-ready', `The node is ${this.#phase}: ${this.#reasons[0] ?? 'wait'}.`);
-  }
-
-  #createService(): NodeService {
-    return {
-      readiness: () => readinessOf(this.#phase, this.#reasons, this.#running, this.#notes()),
-      node: () => this.#info(),
-      members: () => this.#members(),
-      attestation: async (nonce, { signal }) => {
-        if (this.#evidence && this.#phase !== 'draining') return this.#evidence.document(nonce, { signal });
-        throw new KithError('not-ready', `The node is ${this.#phase} and has no key to seal to.`);
-      },
-      register: (box) => this.#carryOut('register', undefined, box),
-      renew: (id, box) => this.#carryOut('renew', id, box),
-      revoke: (id, box) => this.#carryOut('revoke', id, box),
-      registration: (id) => this.#registration(id),
-      indexSet: async (id, lookUp, call: ServiceCall) => this.#serving().lookUps.answer(id, lookUp, call),
-      recovery: () => ({ state: 'none' }),
-      enterRecoveryShare: async () => {
-        throw notRecovering();
-      },
-    };
-  }
-
-  #notes(): string[] {
-    const { cluster } = this.#deps;
-    const warning = this.#sealingKeys.warning();
-    return [...(warning ? [warning] : []), ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : [])];
-  }
-
-  async #carryOut(kind: OperationType, id: RegId | undefined, box: SealedBox) {
-    const { log } = this.#deps;
-    try {
-      this.#serving();
-      const answer = await this.#operations!.carryOut(kind, id, box);
-      this.#counted.accepted(kind);
-      log.debug('operation-taken', { kind, registration: this.#pseudonyms?.(parseRegId(answer.id)) });
-      return answer;
-    } catch (error) {
-      const code = isKithError(error) ? error.code : 'internal';
-      this.#counted.refused(kind, code);
-      log.debug('operation-refused', { kind, code, registration: id && this.#pseudonyms?.(id) });
-      throw error;
-    }
-  }
-
-  #registration(id: RegId): RegistrationStatus | undefined {
-    const { registrations } = this.#serving();
-    const standing = registrations.standing(id);
-    if (standing.kind === 'unknown') return undefined;
-    const status = standing.kind === 'open' ? 'confirmed' : standing.kind;
-    return { id, status, expiryHeight: standing.expiryHeight, confirmations: 1 };
-  }
-
-  #info(): NodeInfo {
-    const { cluster } = this.#deps;
-    const running = this.#running;
-    const checkpoint = running?.notes.checkpoint;
-    const entries = this.#membership?.entries() ?? [];
-    const own = this.#phase === 'ready' ? 1 : 0;
-    return {
-      nodeId: running?.identity.nodeId ?? '',
-      clusterId: cluster.id,
-      configVersion: cluster.configuration.version,
-      version: this.#options.version,
-      phase: this.#phase,
-      simulated: cluster.simulated,
-      heights: {
-        chain: running?.tip() ?? 0,
-        indexed: checkpoint?.cursor ?? 0,
-        detected: running?.detector.detected ?? 0,
-        anchored: 0,
-        first: checkpoint?.start ?? 0,
-      },
-      members: entries.length || own,
-      quorum: {
-        needed: Math.floor(entries.length / 2) + 1,
-        reachable: own + (this.#peering?.proven().length ?? 0),
-      },
-      incarnation: this.#incarnation,
-    };
-  }
-
-  #members() {
-    const running = this.#running;
-    if (!this.#self || !running) return [];
-    return [
-      {
-        nodeId: running.identity.nodeId,
-        operator: this.#self.operator,
-        tcbStatus: this.#self.quote.tcbStatus,
-        phase: this.#phase,
-        lag: Math.max(0, running.tip() - (running.detector.detected ?? 0)),
-        lastSeenSeconds: 0,
-      },
-      ...this.#peerInfos(running),
+    const running = this.#condition.running;
+    if (this.#condition.phase !== 'catching-up' || !running) return;
+    const waitedMs = this.#deps.clock.monotonic() - this.#catchingUpSince;
+    const missing = [
+      ...missingForReady(running),
+      ...missingAmongPeers(this.#condition.rollback, this.#company?.notEntrusted() ?? 0, waitedMs),
     ];
-  }
-
-  #peerInfos(running: Running): MemberInfo[] {
-    const now = this.#deps.clock.monotonic();
-    return (this.#peering?.mesh.peers() ?? [])
-      .filter(({ attested }) => isProven(attested))
-      .map(({ attested, phase, height, lastSeenMs }) => ({
-        nodeId: attested.nodeId,
-        operator: attested.operator,
-        tcbStatus: attested.tcbStatus,
-        phase: readPhase(phase),
-        lag: Math.max(0, running.tip() - (height ?? 0)),
-        lastSeenSeconds: Math.round((now - lastSeenMs) / 1000),
-      }));
+    this.#condition.enter(missing.length === 0 ? 'ready' : 'catching-up', missing);
   }
 }

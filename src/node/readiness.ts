@@ -1,10 +1,13 @@
 // Whether a node serves, and what an operator should know of it: phase and reasons, made out of the parts' states.
 
+import type { Rollback } from './rollback.ts';
 import type { Running } from './running.ts';
 import type { Phase, Readiness } from './service.ts';
 
 /** How far detection may be behind the tip when a node becomes ready. */
 const READY_LAG_BLOCKS = 2;
+/** For members that used this node as key server to do so again; some may have chosen others. */
+const REDEPOSIT_WAIT_MS = 10_000;
 
 /** What keeps a node with these parts from becoming ready; empty if nothing does. */
 export function missingForReady({ indexer, detector, tip }: Running): string[] {
@@ -15,6 +18,18 @@ export function missingForReady({ indexer, detector, tip }: Running): string[] {
   const behind = tip() - detected;
   if (behind <= READY_LAG_BLOCKS) return [];
   return [`detected height ${detected} of ${tip()}`, ...delays({ indexer, detector })];
+}
+
+/**
+ * What custody and members keep it from becoming ready for.
+ * @param notEntrusted members that have no share here yet. @param waitedMs since it began to catch up.
+ */
+export function missingAmongPeers(rollback: Rollback | undefined, notEntrusted: number, waitedMs: number): string[] {
+  if (rollback) {
+    return [`rollback: the disk ends with batch ${rollback.found}, members remember ${rollback.remembered}`];
+  }
+  if (notEntrusted === 0 || waitedMs > REDEPOSIT_WAIT_MS) return [];
+  return [`${notEntrusted} members have not entrusted their shares again`];
 }
 
 const chainReason = (phase: string): string =>

@@ -1,0 +1,88 @@
+// The others, from the side of one node: the mesh it meets them in, the roster it is on, and the sealing key they keep
+// for it. A node whose key is injected has none of this.
+
+import type { Attestor, Cluster, CollateralKeeper, Quoter } from '../attestation/index.ts';
+import type { HpkeKeyPair } from '../core/hpke.ts';
+import type { Part } from '../core/life-cycle.ts';
+import type { Clock, Random } from '../core/ports.ts';
+import type { RosterEntry } from '../core/roster.ts';
+import type { Transport } from '../p2p/index.ts';
+import type { Condition } from './condition.ts';
+import type { Disk } from './disk.ts';
+import type { Launched } from './launched.ts';
+import type { Log } from './log.ts';
+import { createMembership, type Membership } from './membership.ts';
+import { createPeerKeys, type PeerKeys } from './peer-keys.ts';
+import { createPeering, type Peering } from './peering.ts';
+
+export interface CompanyDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly cluster: Cluster;
+  readonly disk: Disk;
+  readonly attestor: Attestor;
+  readonly quoter: Pick<Quoter, 'quote'>;
+  readonly collateral: Pick<CollateralKeeper, 'get' | 'newest'>;
+  readonly transport: Transport;
+  readonly hpkeKeyPair: HpkeKeyPair;
+  readonly condition: Condition;
+  /** Another boot of this node is newer: everything has to end. */
+  readonly onFenced: (why: string) => void;
+}
+
+export interface CompanyOptions {
+  /** Multiaddrs of members to begin with. */
+  readonly bootstrap?: readonly string[] | undefined;
+  /** Found a cluster although there are bootstrap addresses. */
+  readonly found?: boolean | undefined;
+}
+
+export interface Company {
+  readonly mesh: Part;
+  readonly peering: Peering;
+  readonly sealingKeys: PeerKeys;
+  /** The roster; undefined before this node has an identity. */
+  entries(): readonly RosterEntry[] | undefined;
+  /** Members that have proven who they are, and have not entrusted this node with a share since it started. */
+  notEntrusted(): number;
+  /** Leaves the roster's protocol and forgets the shares of others. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Nothing is sent before the mesh is started. */
+export function createCompany(deps: CompanyDeps, options: CompanyOptions): Company {
+  const { clock, random, log, cluster, condition } = deps;
+  const { bootstrap = [], found = false } = options;
+  const height = () => condition.running?.tip() || undefined;
+  const whereabouts = () => ({ platform: condition.attested!.quote.platform, operator: condition.attested!.operator });
+  const peering = createPeering({ ...deps, phase: () => condition.phase, height }, { bootstrap });
+  let membership: Membership | undefined;
+
+  async function join(launched: Launched, signal: AbortSignal): Promise<Membership> {
+    const own = { nodeId: launched.identity.nodeId, ...whereabouts() };
+    const joining = { clock, random, log, cluster, peering, own, height };
+    membership = createMembership(joining, launched, { mayFound: found || bootstrap.length === 0 });
+    await membership.start({ signal });
+    return membership;
+  }
+
+  const sealingKeys = createPeerKeys(
+    { clock, random, log, disk: deps.disk, peering, membership: join, whereabouts, onFenced: deps.onFenced },
+    { allowUnbacked: cluster.configuration.allowUnbacked },
+  );
+  return {
+    mesh: peering.mesh,
+    peering,
+    sealingKeys,
+    entries: () => membership?.entries(),
+    notEntrusted() {
+      const owners = new Set(peering.custodian.owners().map(({ nodeId }) => nodeId));
+      return peering.proven().filter(({ nodeId }) => !owners.has(nodeId)).length;
+    },
+    async stop() {
+      await membership?.stop();
+      peering.custodian.wipe();
+    },
+  };
+}

@@ -1,0 +1,59 @@
+// What a node knows of itself at the moment: written by node.ts as it goes through its phases, read by what tells
+// others of it.
+
+import type { AcceptedQuote } from '../attestation/index.ts';
+import type { Log } from './log.ts';
+import type { Rollback } from './rollback.ts';
+import type { Running } from './running.ts';
+import type { Phase } from './service.ts';
+
+/** What the node learnt of itself while attesting. */
+export interface Self {
+  readonly quote: AcceptedQuote;
+  readonly operator: string;
+}
+
+export interface Condition {
+  readonly phase: Phase;
+  /** Why it is in this phase, one line each. */
+  readonly reasons: readonly string[];
+  /** Once it has attested itself. */
+  readonly attested: Self | undefined;
+  /** Once the store is open. */
+  readonly running: Running | undefined;
+  /** 0 before the store is open. */
+  readonly incarnation: number;
+  /** Members remember a later state of the store. */
+  readonly rollback: Rollback | undefined;
+}
+
+/** The same for who writes it. */
+export interface OwnCondition extends Condition {
+  attested: Self | undefined;
+  running: Running | undefined;
+  incarnation: number;
+  rollback: Rollback | undefined;
+  enter(phase: Phase, reasons: readonly string[]): void;
+}
+
+export function createCondition({ log }: { readonly log: Log }): OwnCondition {
+  let phase: Phase = 'starting';
+  let reasons: readonly string[] = ['starting'];
+  return {
+    get phase() {
+      return phase;
+    },
+    get reasons() {
+      return reasons;
+    },
+    attested: undefined,
+    running: undefined,
+    incarnation: 0,
+    rollback: undefined,
+    enter(next, why) {
+      if (next !== phase) log.info('phase', { phase: next, reason: why[0] });
+      phase = next;
+      reasons = why;
+    },
+  };
+}

@@ -1,0 +1,91 @@
+// The service of a node: what its phase serves is answered by the parts, the rest is refused with reasons.
+
+import { isKithError, KithError } from '../core/errors.ts';
+import { parseRegId, type RegId } from '../core/ids.ts';
+import type { OperationType } from '../core/registration/operation.ts';
+import type { SealedBox } from '../core/sealed-request.ts';
+import type { Evidence } from './evidence.ts';
+import type { Log } from './log.ts';
+import { memberInfos, type NodeInfoDeps, nodeInfo } from './node-info.ts';
+import type { Operations } from './operations.ts';
+import { readinessOf } from './readiness.ts';
+import type { Running } from './running.ts';
+import type { SealingKeys } from './sealing-keys.ts';
+import type { NodeService, OperationAnswer, RegistrationStatus } from './service.ts';
+import type { createOperationCounter, Pseudonyms } from './telemetry/index.ts';
+import { notRecovering } from './total-restart.ts';
+
+export interface NodeServiceDeps extends NodeInfoDeps {
+  readonly log: Log;
+  readonly sealingKeys: SealingKeys;
+  readonly counted: ReturnType<typeof createOperationCounter>;
+  /** What there is once the store is open. */
+  readonly opened: () => Opened | undefined;
+}
+
+/** What answers clients under the identity of an open store. */
+export interface Opened {
+  readonly evidence: Evidence;
+  readonly operations: Operations;
+  readonly pseudonyms: Pseudonyms;
+}
+
+/** @param options.version of the software. */
+export function createNodeService(deps: NodeServiceDeps, options: { readonly version: string }): NodeService {
+  const { cluster, condition, opened } = deps;
+
+  /** @throws KithError `not-ready` with the reason, unless the node serves. */
+  function serving(): Running {
+    const { phase, running, reasons } = condition;
+    if (phase === 'ready' && running) return running;
+    throw new KithError('not-ready', `The node is ${phase}: ${reasons[0] ?? 'wait'}.`);
+  }
+
+  function notes(): string[] {
+    const warning = deps.sealingKeys.warning();
+    return [...(warning ? [warning] : []), ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : [])];
+  }
+
+  async function carryOut(kind: OperationType, id: RegId | undefined, box: SealedBox): Promise<OperationAnswer> {
+    const { log, counted } = deps;
+    try {
+      serving();
+      const answer = await opened()!.operations.carryOut(kind, id, box);
+      counted.accepted(kind);
+      log.debug('operation-taken', { kind, registration: opened()?.pseudonyms(parseRegId(answer.id)) });
+      return answer;
+    } catch (error) {
+      const code = isKithError(error) ? error.code : 'internal';
+      counted.refused(kind, code);
+      log.debug('operation-refused', { kind, code, registration: id && opened()?.pseudonyms(id) });
+      throw error;
+    }
+  }
+
+  function registration(id: RegId): RegistrationStatus | undefined {
+    const standing = serving().registrations.standing(id);
+    if (standing.kind === 'unknown') return undefined;
+    const status = standing.kind === 'open' ? 'confirmed' : standing.kind;
+    return { id, status, expiryHeight: standing.expiryHeight, confirmations: 1 };
+  }
+
+  return {
+    readiness: () => readinessOf(condition.phase, condition.reasons, condition.running, notes()),
+    node: () => nodeInfo(deps, options),
+    members: () => memberInfos(deps),
+    attestation: async (nonce, { signal }) => {
+      const evidence = opened()?.evidence;
+      if (evidence && condition.phase !== 'draining') return evidence.document(nonce, { signal });
+      throw new KithError('not-ready', `The node is ${condition.phase} and has no key to seal to.`);
+    },
+    register: (box) => carryOut('register', undefined, box),
+    renew: (id, box) => carryOut('renew', id, box),
+    revoke: (id, box) => carryOut('revoke', id, box),
+    registration,
+    indexSet: async (id, lookUp, call) => serving().lookUps.answer(id, lookUp, call),
+    recovery: () => ({ state: 'none' }),
+    enterRecoveryShare: async () => {
+      throw notRecovering();
+    },
+  };
+}
