@@ -20,7 +20,9 @@ import type { OperationType } from '../core/registration/operation.ts';
 import type { RosterEntry } from '../core/roster.ts';
 import type { SealedBox } from '../core/sealed-request.ts';
 import type { Transport } from '../p2p/index.ts';
+import { type ClusterInForce, createClusterInForce } from './cluster-in-force.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
+import { askHeight, isBounded } from './first-height.ts';
 import { launch } from './launch.ts';
 import type { Launched } from './launched.ts';
 import { createMembership, type Membership } from './membership.ts';
@@ -117,9 +119,12 @@ class Node implements KithNode {
   #phase: Phase = 'starting';
   #reasons: readonly string[] = ['starting'];
   #self: Self | undefined;
+  /** Of the chain, before the store was open; only asked for where the policy depends on it. */
+  #firstHeight: number | undefined;
   #running: Running | undefined;
   #evidence: Evidence | undefined;
   #operations: Operations | undefined;
+  readonly #inForce: ClusterInForce;
   readonly #attestor: Attestor;
   readonly #peering: Peering | undefined;
   readonly #peerKeys: PeerKeys | undefined;
@@ -133,10 +138,13 @@ class Node implements KithNode {
   #catchingUpSince = 0;
 
   constructor(deps: NodeDeps, options: NodeOptions) {
-    const { disk, clock, cluster } = deps;
+    const { disk, clock } = deps;
+    this.#inForce = createClusterInForce(deps, deps.cluster);
+    const { cluster } = this.#inForce;
     const counting = (open: () => Promise<KeyValueStore>) => async () => countWrites(await open(), this.#writes);
     this.#deps = {
       ...deps,
+      cluster,
       disk: {
         header: disk.header,
         openSealed: counting(() => disk.openSealed()),
@@ -148,7 +156,7 @@ class Node implements KithNode {
     this.#hpkeKeyPair = hpkeGenerateKeyPair(deps.random);
     this.#quoter = countQuotes(createQuoter({ source: deps.quoteSource, clock }), this.#quotes);
     this.#collateral = createCollateralKeeper({ sources: deps.collateralSources, clock }, { anchor: cluster.anchor });
-    this.#attestor = createAttestor({ cluster: () => cluster });
+    this.#attestor = createAttestor({ cluster: this.#inForce.now });
     this.#peering = deps.custody.kind === 'members' ? this.#createPeering(deps.custody.transport) : undefined;
     this.#peerKeys = this.#peering && this.#createKeys(this.#peering);
     this.#sealingKeys = deps.custody.kind === 'injected' ? deps.custody.keys : this.#peerKeys!;
@@ -214,8 +222,10 @@ class Node implements KithNode {
     this.#enter('attesting', ['verifying the own quote']);
     // The id is not known before the store is open, and does not matter for being believed.
     const evidence = this.#evidenceFor(nodeIdFromBytes(random.bytes(32)));
+    const bounded = () => this.#inForce.cluster.configuration.policy.measurements.some(isBounded);
     for (;;) {
       try {
+        if (bounded()) this.#firstHeight = await askHeight(this.#deps, { signal });
         this.#self = await evidence.inspect({ signal });
         break;
       } catch (error) {
@@ -229,20 +239,20 @@ class Node implements KithNode {
   }
 
   #createPeering(transport: Transport): Peering {
-    const { clock, random, log, cluster } = this.#deps;
+    const { clock, random, log } = this.#deps;
     return createPeering(
       {
         clock,
         random,
         log,
-        cluster,
+        inForce: this.#inForce,
         attestor: this.#attestor,
         quoter: this.#quoter,
         collateral: this.#collateral,
         transport,
         hpkeKeyPair: this.#hpkeKeyPair,
         phase: () => this.#phase,
-        height: () => this.#running?.tip() || undefined,
+        height: () => this.#height(),
         onFenced: (why) => this.#fence(why),
       },
       { bootstrap: this.#options.bootstrap ?? [] },
@@ -250,7 +260,7 @@ class Node implements KithNode {
   }
 
   #createKeys(peering: Peering): PeerKeys {
-    const { clock, random, log, cluster, disk } = this.#deps;
+    const { clock, random, log, disk } = this.#deps;
     return createPeerKeys(
       {
         clock,
@@ -258,11 +268,12 @@ class Node implements KithNode {
         log,
         disk,
         peering,
+        inForce: this.#inForce,
         membership: (launched, signal) => this.#join(peering, launched, signal),
         whereabouts: () => ({ platform: this.#self!.quote.platform, operator: this.#self!.operator }),
         onFenced: (why) => this.#fence(why),
       },
-      { allowUnbacked: cluster.configuration.allowUnbacked },
+      { allowUnbacked: () => this.#deps.cluster.configuration.allowUnbacked },
     );
   }
 
@@ -295,10 +306,15 @@ class Node implements KithNode {
       {
         nodeId,
         hpkePublicKey: this.#hpkeKeyPair.publicKey,
-        height: () => this.#running?.tip(),
+        height: () => this.#height(),
         roster: () => this.#roster(nodeId),
       },
     );
+  }
+
+  /** Newest height known, undefined before the first. */
+  #height(): number | undefined {
+    return this.#running?.tip() || this.#firstHeight;
   }
 
   #roster(nodeId: NodeId): RosterEntry[] {

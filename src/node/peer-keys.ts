@@ -1,6 +1,7 @@
 // The sealing key in the custody of peers: asked for at a start, dealt among the members ever after.
 
 import { ed25519Sign } from '#crypto';
+import type { Cluster } from '../attestation/index.ts';
 import { sleep } from '../core/deadline.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Clock, Random } from '../core/ports.ts';
@@ -11,6 +12,7 @@ import {
   type RecoveryReport,
   recoverSealingKey,
 } from '../keyserver/index.ts';
+import type { ClusterInForce } from './cluster-in-force.ts';
 import { headerReader } from './custody/read-header.ts';
 import type { Disk } from './disk.ts';
 import type { Launched } from './launched.ts';
@@ -26,6 +28,7 @@ export interface PeerKeysDeps {
   readonly log: Log;
   readonly disk: Disk;
   readonly peering: Peering;
+  readonly inForce: Pick<ClusterInForce, 'remember' | 'onChange' | 'cluster'>;
   /** Takes its place among the members, once it has an identity. */
   readonly membership: (launched: Launched, signal: AbortSignal) => Promise<Membership>;
   /** Platform and operator of this node, once it has attested itself. */
@@ -35,7 +38,7 @@ export interface PeerKeysDeps {
 
 export interface PeerKeysOptions {
   /** Of the cluster configuration: a first node may go on alone, its key in memory only until others come. */
-  readonly allowUnbacked: boolean;
+  readonly allowUnbacked: () => boolean;
 }
 
 export interface PeerKeys extends SealingKeys {
@@ -44,7 +47,7 @@ export interface PeerKeys extends SealingKeys {
 }
 
 export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): PeerKeys {
-  const { clock, random, log, disk, peering } = deps;
+  const { clock, random, log, disk, peering, inForce } = deps;
   let recovered: Recovered | undefined;
   let dealer: Dealer | undefined;
   const ends: (() => void)[] = [];
@@ -80,7 +83,15 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
       },
     );
     const look = () => made.update(membersView(membership, peering));
-    ends.push(peering.mesh.onChange(look), membership.onChange(look));
+    // The header holds the data key under the recovery keys.
+    const rewrap = (before: Cluster) => {
+      const changed = (['threshold', 'publicKeys'] as const).some(
+        (field) =>
+          String(before.configuration.recovery[field]) !== String(inForce.cluster.configuration.recovery[field]),
+      );
+      if (changed) made.redeal();
+    };
+    ends.push(peering.mesh.onChange(look), membership.onChange(look), inForce.onChange(rewrap));
     look();
     return made;
   }
@@ -116,21 +127,23 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
       return outcome;
     },
     async mayMake({ signal, waitsFor }) {
-      if (options.allowUnbacked) return;
+      if (options.allowUnbacked()) return;
       waitsFor('waiting for a second member');
       await until(deps, signal, () => peering.mesh.peers().length > 0);
     },
     async keep(launched, { signal, waitsFor }) {
       const { identity, incarnation, fresh } = launched;
+      const alone = fresh && options.allowUnbacked();
+      await inForce.remember(launched.store);
       peering.become({ nodeId: identity.nodeId, incarnation });
-      if (fresh && options.allowUnbacked) {
+      if (alone) {
         const { header, sealingKey } = memoryOnlyHeader({ random, disk }, launched);
         sealingKey.wipe();
         await disk.header.write(header);
       }
       dealer = createOwn(launched, await deps.membership(launched, signal));
       await dealer.start({ signal });
-      if (!fresh || options.allowUnbacked) return;
+      if (!fresh || alone) return;
       waitsFor('waiting for members to keep the sealing key');
       await until(deps, signal, () => dealer!.state().keyEpoch > 0);
     },

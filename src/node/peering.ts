@@ -1,15 +1,15 @@
 // A node among others: the mesh, who this node is in it, the shares it keeps for others, and what it hears about newer
 // boots of itself.
 
-import type { Attestor, Cluster, CollateralKeeper, Quoter } from '../attestation/index.ts';
+import type { Attestor, CollateralKeeper, Quoter } from '../attestation/index.ts';
 import { NO_COLLATERAL_SEEN, verificationTime } from '../attestation/index.ts';
 import { fromBase64Url } from '../core/bytes.ts';
-import { KithError } from '../core/errors.ts';
 import type { HpkeKeyPair } from '../core/hpke.ts';
 import { type NodeId, nodeIdFromBytes } from '../core/ids.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import { type Custodian, type CustodyPeer, createCustodian, createIncarnations } from '../keyserver/index.ts';
 import { type AttestedPeer, createMesh, type Mesh, type Refusal, type Transport } from '../p2p/index.ts';
+import type { ClusterInForce } from './cluster-in-force.ts';
 import { custodyPeer, type LinkDeps, serveCustody } from './custody/link.ts';
 import { headerReader } from './custody/read-header.ts';
 import type { Log } from './log.ts';
@@ -20,7 +20,7 @@ export interface PeeringDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  readonly cluster: Cluster;
+  readonly inForce: ClusterInForce;
   readonly attestor: Attestor;
   readonly quoter: Pick<Quoter, 'quote'>;
   readonly collateral: Pick<CollateralKeeper, 'get' | 'newest'>;
@@ -54,7 +54,7 @@ export interface Peering {
 
 /** @param options.bootstrap multiaddrs without peer ids. */
 export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: readonly string[] }): Peering {
-  const { clock, random, log, cluster, transport, hpkeKeyPair, attestor, quoter, collateral } = deps;
+  const { clock, random, log, inForce, transport, hpkeKeyPair, attestor, quoter, collateral } = deps;
   const incarnations = createIncarnations();
   let own: Self = { nodeId: nodeIdFromBytes(random.bytes(32)), incarnation: NO_INCARNATION };
 
@@ -66,12 +66,14 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
       attestor,
       quoter,
       collateral,
-      cluster: () => cluster,
-      adopt: async () => {
-        throw new KithError('not-supported', 'start this node with the newer configuration');
-      },
+      cluster: inForce.now,
+      adopt: inForce.adopt,
       identity: () => ({ ...own, phase: deps.phase(), hpkeKeyPair }),
-      chain: () => undefined,
+      chain() {
+        const height = deps.height();
+        // Rows carry no block times: what counts is the local clock.
+        return height === undefined ? undefined : { height, timeMs: 0 };
+      },
       admit,
       status: () => ({ phase: deps.phase(), height: deps.height() }),
       report(event) {
@@ -124,7 +126,7 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
     attestor,
     quoter,
     collateral,
-    cluster: () => cluster,
+    cluster: inForce.now,
     context: () => ({
       nowSeconds: verificationTime(clock.now(), undefined),
       height: deps.height(),
@@ -145,13 +147,13 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
       get self() {
         return own.nodeId;
       },
-      readHeader: headerReader(cluster.id),
+      readHeader: headerReader(inForce.cluster.id),
       incarnations,
       migration: {
         // A platform that no operator is listed for is an operator of its own, and moves nowhere.
         movesFreely: () => true,
         operatorKey(operator) {
-          const listed = cluster.configuration.operators.find(({ name }) => name === operator);
+          const listed = inForce.cluster.configuration.operators.find(({ name }) => name === operator);
           return listed && fromBase64Url(listed.publicKey);
         },
         height: deps.height,
@@ -169,5 +171,6 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
     },
   };
   serveCustody(mesh, link, peering.custodian);
+  inForce.onChange(() => mesh.reexamine());
   return peering;
 }

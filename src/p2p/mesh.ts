@@ -118,7 +118,8 @@ export function createMesh(deps: MeshDeps, options: MeshOptions = {}): Mesh {
     note: () => {
       const { phase, height } = deps.status();
       const known = directory.known().slice(0, KNOWN_ADDRESSES_MAX);
-      return encodeMember({ phase, height, addresses: transport.addresses(), known });
+      const { version } = deps.cluster().configuration;
+      return encodeMember({ phase, height, configuration: version, addresses: transport.addresses(), known });
     },
   };
 

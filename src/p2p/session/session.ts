@@ -60,6 +60,8 @@ export interface Session extends Pick<Streams, 'request' | 'openBulk'> {
 
 /** Renewals a peer may ask for: each costs a quote. */
 const RENEW_INTERVAL_MS = 10_000;
+/** The other side counts from its own end of the last handshake. */
+const RENEW_MARGIN_MS = 500;
 
 /** Failures that pass: a renewal is tried again until the attestation expires. */
 const PASSING: ReadonlySet<string> = new Set([
@@ -134,6 +136,7 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
   function note(bytes: Uint8Array): void {
     const before = member;
     member = decodeMember(bytes);
+    if ((member.configuration ?? 0) > deps.cluster().configuration.version) renewSoon();
     events.noted(session, member, before);
   }
 
@@ -195,6 +198,17 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
     // Up to a tenth earlier, so that a cluster that started together does not renew together.
     const early = (deps.random.bytes(1)[0]! / 256) * 0.1;
     after('renewal', Math.floor(delayMs * (1 - early)), initiate);
+  }
+
+  /** As soon as the other side takes another handshake. */
+  function renewSoon(): void {
+    if (connection.role !== 'initiator' || timers.has('soon')) return;
+    const openAtMs = attestedAtMs + RENEW_INTERVAL_MS + RENEW_MARGIN_MS;
+    after('soon', Math.max(handshaking ? RENEW_MARGIN_MS : 0, openAtMs - clock.monotonic()), () => {
+      timers.delete('soon');
+      if (handshaking) renewSoon();
+      else initiate();
+    });
   }
 
   function take(protocol: string, stream: ByteStream): void {
@@ -275,7 +289,7 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
         return;
       }
       if (equalBytes(peer.configurationHash, deps.cluster().hash)) return;
-      initiateIfDialled();
+      renewSoon();
       after('grace', RENEW_GRACE_MS, () => {
         if (!equalBytes(peer!.configurationHash, deps.cluster().hash)) {
           end(failure('attestation-expired', 'the peer has not attested under the new configuration'));
@@ -286,10 +300,6 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
     openBulk: (protocol, payload, options) => live().openBulk(protocol, payload, options),
     end,
   };
-
-  function initiateIfDialled(): void {
-    if (connection.role === 'initiator') initiate();
-  }
 
   return session;
 }
