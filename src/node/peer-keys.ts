@@ -4,10 +4,14 @@ import { ed25519Sign } from '#crypto';
 import type { Cluster } from '../attestation/index.ts';
 import { sleep } from '../core/deadline.ts';
 import { messageOf } from '../core/errors.ts';
+import type { Part } from '../core/life-cycle.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import {
+  type CustodyState,
   createDealer,
+  createHeadNotes,
   type Dealer,
+  type DealFailure,
   type Recovered,
   type RecoveryReport,
   recoverSealingKey,
@@ -44,12 +48,21 @@ export interface PeerKeysOptions {
 export interface PeerKeys extends SealingKeys {
   /** What the key servers remember of this node's store. */
   readonly recovered: Recovered | undefined;
+  /** How the own sealing key stands; undefined before the store is open. */
+  readonly custody: CustodyState | undefined;
+  /** Deals put in force by this boot. */
+  readonly deals: number;
+  /** From asking for the key to having it; undefined if it was not asked for. */
+  readonly keyReleaseMs: number | undefined;
 }
 
 export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): PeerKeys {
   const { clock, random, log, disk, peering, inForce } = deps;
   let recovered: Recovered | undefined;
   let dealer: Dealer | undefined;
+  let notes: Part | undefined;
+  let deals = 0;
+  let keyReleaseMs: number | undefined;
   const ends: (() => void)[] = [];
 
   const servers = () =>
@@ -57,6 +70,11 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
 
   function createOwn(launched: Launched, membership: Membership): Dealer {
     const { store, identity } = launched;
+    const head = () => {
+      const { batchSeq, rootHash } = store.head;
+      return { incarnation: peering.self.incarnation, sequence: batchSeq, hash: rootHash };
+    };
+    let dealtEpoch = recovered?.deal.keyEpoch ?? 0;
     const made = createDealer(
       {
         clock,
@@ -66,10 +84,7 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
           signHeader: (fields) => ownHeader(launched, fields),
           sign: (message) => ed25519Sign(identity.nodeSecret.expose(), message),
           writeHeader: (header) => disk.header.write(header),
-          head: () => {
-            const { batchSeq, rootHash } = store.head;
-            return { incarnation: peering.self.incarnation, sequence: batchSeq, hash: rootHash };
-          },
+          head,
         },
       },
       {
@@ -77,8 +92,11 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
         storeId: store.identity.storeId,
         boot: () => ({ incarnation: peering.self.incarnation, bootKey: peering.bootKey }),
         recovered: recovered && { deal: recovered.deal, keyEpochMax: recovered.keyEpochMax },
-        onChange: ({ phase, keyEpoch, threshold, shares }) =>
-          log.info('custody', { phase, keyEpoch, threshold, shares }),
+        onChange(state) {
+          if (state.keyEpoch !== dealtEpoch) deals++;
+          dealtEpoch = state.keyEpoch;
+          logCustody(log, state);
+        },
         onFenced: ({ reason, last }) => deps.onFenced(`${reason} at incarnation ${last} by a key server`),
       },
     );
@@ -93,12 +111,27 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
     };
     ends.push(peering.mesh.onChange(look), membership.onChange(look), inForce.onChange(rewrap));
     look();
+    notes = createHeadNotes({
+      clock,
+      head,
+      keyServers: () => made.state().confirmed,
+      peer: (nodeId) => peering.custodyOf(nodeId),
+    });
     return made;
   }
 
   return {
     get recovered() {
       return recovered;
+    },
+    get custody() {
+      return dealer?.state();
+    },
+    get deals() {
+      return deals;
+    },
+    get keyReleaseMs() {
+      return keyReleaseMs;
     },
     warning() {
       const state = dealer?.state();
@@ -112,6 +145,7 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
       if (read.threshold === 0) return undefined;
       peering.mesh.learn(read.keyServers.flatMap(({ addresses }) => addresses));
       waitsFor('asking the members for the sealing key');
+      const askedAtMs = clock.monotonic();
       const outcome = await recoverSealingKey(
         { clock, random, readHeader: headerReader(read.clusterId), servers },
         { header: bytes, bootKey: peering.bootKey, hpkeKey: peering.hpkePublicKey },
@@ -122,6 +156,7 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
         return undefined;
       }
       recovered = outcome;
+      keyReleaseMs = clock.monotonic() - askedAtMs;
       for (const { nodeId, fault } of outcome.faulty) log.error('faulty-key-server', { peer: nodeId, fault });
       log.info('key-released', { incarnation: outcome.incarnation });
       return outcome;
@@ -143,15 +178,31 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
       }
       dealer = createOwn(launched, await deps.membership(launched, signal));
       await dealer.start({ signal });
+      await notes!.start({ signal });
       if (!fresh || alone) return;
       waitsFor('waiting for members to keep the sealing key');
       await until(deps, signal, () => dealer!.state().keyEpoch > 0);
     },
     async stop() {
       for (const end of ends.splice(0)) end();
+      await notes?.stop();
       await dealer?.stop().catch((error: unknown) => log.warn('custody-stop', { reason: messageOf(error) }));
     },
   };
+}
+
+function logCustody(
+  log: Log,
+  { phase, keyEpoch, threshold, shares, confirmed, warnings, failure }: CustodyState,
+): void {
+  const fields = { phase, keyEpoch, threshold, shares, confirmed: confirmed.length };
+  log.info('custody', { ...fields, warnings: warnings.length > 0 ? warnings.join(', ') : undefined });
+  if (failure) log.warn('deal-failed', { kind: failure.kind, reason: describeFailure(failure) });
+}
+
+function describeFailure(failure: DealFailure): string {
+  if (failure.kind === 'header') return failure.message;
+  return failure.words.map(({ nodeId, word }) => `${nodeId.slice(0, 8)}: ${word}`).join(', ');
 }
 
 /** How often a condition of the mesh is looked at: it changes in the time of a handshake. */
