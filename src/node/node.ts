@@ -177,6 +177,10 @@ class Node implements KithNode {
       quotes: this.#quotes,
       writes: this.#writes,
       workersReplaced: this.#deps.workersReplaced?.() ?? 0,
+      peering: this.#peering,
+      peerKeys: this.#peerKeys,
+      roster: this.#membership?.entries().length ?? 0,
+      rolledBack: this.#rollback !== undefined,
     });
   }
 

@@ -39,6 +39,10 @@ export interface SessionEvents {
   up(session: Session): void;
   /** The peer's newest note, and the one before. */
   noted(session: Session, member: Member, before: Member | undefined): void;
+  /** A handshake, the first or a renewal, came to its end. */
+  handshake(session: Session, outcome: HandshakeOutcome, first: boolean): void;
+  /** A stream the peer opened was not taken; the connection may go on. */
+  streamRefused(session: Session, protocol: string, error: KithError): void;
   /** After `up`, or instead of it. */
   down(session: Session, reason: KithError): void;
 }
@@ -122,7 +126,7 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
     const { protocols, handlers } = deps;
     streams = createStreams(
       { clock, connection, keys, protocols, handlers: { ...handlers, answer }, peer: () => peer! },
-      end,
+      { end, refused: (protocol, error) => events.streamRefused(session, protocol, error) },
     );
   }
 
@@ -155,6 +159,7 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
       signal: connection.closed,
     });
     if (ended) return;
+    events.handshake(session, outcome, first);
     if (outcome.kind === 'refused') refused(outcome, first);
     else if (first) {
       events.up(session);
@@ -215,7 +220,9 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
     if (protocol === ATTEST_PROTOCOL) {
       const tooSoon = peer !== undefined && clock.monotonic() - attestedAtMs < RENEW_INTERVAL_MS;
       if (connection.role === 'initiator' || handshaking || tooSoon) {
-        stream.abort(failure('too-many', 'one handshake at a time, begun by the side that dialled'));
+        const error = failure('too-many', 'one handshake at a time, begun by the side that dialled');
+        events.streamRefused(session, protocol, error);
+        stream.abort(error);
         return;
       }
       timers.get('hello')?.cancel();
