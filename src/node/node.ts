@@ -43,6 +43,7 @@ import {
   readPhase,
   type ServiceCall,
 } from './service.ts';
+import { custodyInfo, quorumInfo, rosterInfo } from './standing.ts';
 import { countQuotes, statsOf } from './stats.ts';
 import { countWrites, type KeyValueStore } from './store/index.ts';
 import { createOperationCounter, createPseudonyms, type NodeStats, type Pseudonyms } from './telemetry/index.ts';
@@ -432,7 +433,8 @@ class Node implements KithNode {
   #notes(): string[] {
     const { cluster } = this.#deps;
     const warning = this.#sealingKeys.warning();
-    return [...(warning ? [warning] : []), ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : [])];
+    const warnings = [...(warning ? [warning] : []), ...(this.#peerKeys?.warnings() ?? [])];
+    return [...warnings, ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : [])];
   }
 
   async #carryOut(kind: OperationType, id: RegId | undefined, box: SealedBox) {
@@ -464,7 +466,12 @@ class Node implements KithNode {
     const running = this.#running;
     const checkpoint = running?.notes.checkpoint;
     const entries = this.#membership?.entries() ?? [];
-    const own = this.#phase === 'ready' ? 1 : 0;
+    const around = {
+      entries,
+      self: running?.identity.nodeId,
+      serving: this.#phase === 'ready',
+      connected: (this.#peering?.proven() ?? []).map(({ nodeId }) => nodeId),
+    };
     return {
       nodeId: running?.identity.nodeId ?? '',
       clusterId: cluster.id,
@@ -479,12 +486,11 @@ class Node implements KithNode {
         anchored: 0,
         first: checkpoint?.start ?? 0,
       },
-      members: entries.length || own,
-      quorum: {
-        needed: Math.floor(entries.length / 2) + 1,
-        reachable: own + (this.#peering?.proven().length ?? 0),
-      },
+      members: entries.length || Number(around.serving),
+      quorum: quorumInfo(around),
       incarnation: this.#incarnation,
+      roster: rosterInfo(around),
+      custody: custodyInfo(this.#peerKeys?.custody),
     };
   }
 

@@ -54,6 +54,8 @@ export interface PeerKeys extends SealingKeys {
   readonly deals: number;
   /** From asking for the key to having it; undefined if it was not asked for. */
   readonly keyReleaseMs: number | undefined;
+  /** What is less good than it could be although the key is kept; one line each. */
+  warnings(): string[];
 }
 
 export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): PeerKeys {
@@ -141,6 +143,7 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
       }
       return 'unbacked: too few members hold the sealing key of this node; if it stops now, its store stays closed';
     },
+    warnings: () => (dealer?.state().warnings ?? []).map((warning) => WARNINGS[warning]),
     async recover({ bytes, read }, { signal, waitsFor }) {
       if (read.threshold === 0) return undefined;
       peering.mesh.learn(read.keyServers.flatMap(({ addresses }) => addresses));
@@ -190,6 +193,13 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
     },
   };
 }
+
+const WARNINGS: Readonly<Record<CustodyState['warnings'][number], string>> = {
+  'few-operators': 'custody: fewer operators than shares of the sealing key',
+  'own-platform': 'custody: the sealing key is kept on the platform of this node only',
+  unreachable: 'custody: a key server cannot be reached, and no other can take its place',
+  'few-holders': 'custody: fewer members hold the sealing key than its sharing wants',
+};
 
 function logCustody(
   log: Log,

@@ -31,6 +31,7 @@ export function fakeService(changes: Partial<NodeService> = {}) {
       members: 1,
       quorum: { needed: 1, reachable: 1 },
       incarnation: 1,
+      roster: [],
     }),
     members: () => [],
     attestation: async (nonce) => {
