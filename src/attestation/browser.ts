@@ -13,6 +13,7 @@ export {
   adopt,
   type Cluster,
   type ConfigurationSignature,
+  type ConfigurationVersion,
   compareClusters,
   formatCluster,
   parseCluster,

@@ -70,6 +70,10 @@ export const shareShape = shape(
   Type.Object({ sealed: Type.Object({ nonce: text(32, 32), ciphertext: text(65_536) }) }),
 );
 
+/** Far above what full replication carries. */
+const ROSTER_MEMBERS_MAX = 1_024;
+/** A sealing key is never shared among more. */
+const SHARES_MAX = 5;
 /** Nothing a node calls by name is longer. */
 const word = text(128);
 const height = uint(HEIGHT_MAX);
@@ -85,6 +89,19 @@ export const nodeShape = shape(
     members: uint(),
     quorum: Type.Object({ needed: uint(), reachable: uint() }),
     incarnation: uint(),
+    /** Nodes of earlier versions do not have these. */
+    roster: Type.Optional(
+      list(Type.Object({ nodeId: text(43, 43), operator: word, standing: word }), ROSTER_MEMBERS_MAX),
+    ),
+    custody: Type.Optional(
+      Type.Object({
+        phase: word,
+        keyEpoch: uint(),
+        threshold: uint(),
+        shares: uint(),
+        holders: list(text(43, 43), SHARES_MAX),
+      }),
+    ),
   }),
 );
 export const membersShape = shape(
@@ -97,7 +114,7 @@ export const membersShape = shape(
       lag: uint(),
       lastSeenSeconds: Type.Number({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
     }),
-    1_024,
+    ROSTER_MEMBERS_MAX,
   ),
 );
 export const readinessShape = shape(

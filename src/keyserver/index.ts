@@ -18,6 +18,7 @@ export {
   type MembersView,
 } from './dealer.ts';
 export type { KeyserverErrorCode } from './errors.ts';
+export { createHeadNotes, type HeadNotesDeps } from './head-notes.ts';
 export type { MemberView } from './holders.ts';
 export { type Boot, createIncarnations, type Incarnations, type Standing } from './incarnations.ts';
 export { compareHeads, type JournalHead } from './journal-head.ts';

@@ -31,6 +31,11 @@ export const RECOVERY_SHARE_BYTES_MAX = 256;
 export const REQUEST_TIMEOUT_MS = 5_000;
 /** The backstop behind the events that trigger a re-deal (trust.md, Custody). */
 export const PROBE_INTERVAL_MS = 30_000;
+/**
+ * Key servers hear of the store's head so soon after a commit, and not more often: what a rollback can hide. A note is a
+ * hundred bytes to five members at most.
+ */
+export const HEAD_INTERVAL_MS = 1_000;
 /** First wait after something failed; doubled each time. */
 export const RETRY_MS_MIN = 1_000;
 /** A node that cannot deal is without a backup: half a minute is the most it waits before it tries again. */

@@ -7,7 +7,8 @@ import type { Part } from '../core/life-cycle.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import type { RosterEntry } from '../core/roster.ts';
 import type { Transport } from '../p2p/index.ts';
-import type { Condition } from './condition.ts';
+import type { ClusterInForce } from './cluster-in-force.ts';
+import { type Condition, heightOf } from './condition.ts';
 import type { Disk } from './disk.ts';
 import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
@@ -20,6 +21,7 @@ export interface CompanyDeps {
   readonly random: Random;
   readonly log: Log;
   readonly cluster: Cluster;
+  readonly inForce: ClusterInForce;
   readonly disk: Disk;
   readonly attestor: Attestor;
   readonly quoter: Pick<Quoter, 'quote'>;
@@ -52,9 +54,9 @@ export interface Company {
 
 /** Nothing is sent before the mesh is started. */
 export function createCompany(deps: CompanyDeps, options: CompanyOptions): Company {
-  const { clock, random, log, cluster, condition } = deps;
+  const { clock, random, log, cluster, inForce, condition } = deps;
   const { bootstrap = [], found = false } = options;
-  const height = () => condition.running?.tip() || undefined;
+  const height = () => heightOf(condition);
   const whereabouts = () => ({ platform: condition.attested!.quote.platform, operator: condition.attested!.operator });
   const peering = createPeering({ ...deps, phase: () => condition.phase, height }, { bootstrap });
   let membership: Membership | undefined;
@@ -68,8 +70,8 @@ export function createCompany(deps: CompanyDeps, options: CompanyOptions): Compa
   }
 
   const sealingKeys = createPeerKeys(
-    { clock, random, log, disk: deps.disk, peering, membership: join, whereabouts, onFenced: deps.onFenced },
-    { allowUnbacked: cluster.configuration.allowUnbacked },
+    { clock, random, log, disk: deps.disk, peering, inForce, membership: join, whereabouts, onFenced: deps.onFenced },
+    { allowUnbacked: () => cluster.configuration.allowUnbacked },
   );
   return {
     mesh: peering.mesh,

@@ -19,6 +19,8 @@ export interface Condition {
   readonly reasons: readonly string[];
   /** Once it has attested itself. */
   readonly attested: Self | undefined;
+  /** Of the chain, before the store was open; only asked for where the policy depends on it. */
+  readonly firstHeight: number | undefined;
   /** Once the store is open. */
   readonly running: Running | undefined;
   /** 0 before the store is open. */
@@ -30,11 +32,15 @@ export interface Condition {
 /** The same for who writes it. */
 export interface OwnCondition extends Condition {
   attested: Self | undefined;
+  firstHeight: number | undefined;
   running: Running | undefined;
   incarnation: number;
   rollback: Rollback | undefined;
   enter(phase: Phase, reasons: readonly string[]): void;
 }
+
+/** Newest height known of the chain; undefined before the first. */
+export const heightOf = ({ running, firstHeight }: Condition): number | undefined => running?.tip() || firstHeight;
 
 export function createCondition({ log }: { readonly log: Log }): OwnCondition {
   let phase: Phase = 'starting';
@@ -47,6 +53,7 @@ export function createCondition({ log }: { readonly log: Log }): OwnCondition {
       return reasons;
     },
     attested: undefined,
+    firstHeight: undefined,
     running: undefined,
     incarnation: 0,
     rollback: undefined,

@@ -61,14 +61,18 @@ export function createEvidence(deps: EvidenceDeps, claimant: Claimant): Evidence
     rosterHash: rosterHash(claimant.roster()),
     noncesRoot,
   });
-  /** The roster a batch's quote names: it may change before the answers are sent. */
-  const rosters = new WeakMap<Uint8Array, readonly RosterEntry[]>();
+  /** What a batch's quote names: both may change before the answers are sent. */
+  const named = new WeakMap<
+    Uint8Array,
+    { readonly roster: readonly RosterEntry[]; readonly configurationHash: Uint8Array }
+  >();
   const clients = createClientAttestation({
     clock: deps.clock,
     async quote(noncesRoot) {
       const roster = claimant.roster();
-      const quote = await quoter.quote(claim(noncesRoot));
-      rosters.set(quote, roster);
+      const claimed = claim(noncesRoot);
+      const quote = await quoter.quote(claimed);
+      named.set(quote, { roster, configurationHash: claimed.configurationHash });
       return quote;
     },
   });
@@ -92,14 +96,14 @@ export function createEvidence(deps: EvidenceDeps, claimant: Claimant): Evidence
     async document(nonce, { signal }) {
       const { quote, path } = await clients.attest(nonce, { signal });
       const documents = await collateral.get(platformKindOf(quote), { signal });
-      const roster = rosters.get(quote) ?? claimant.roster();
+      const { roster, configurationHash } = named.get(quote)!;
       return {
         quote: toBase64Url(quote),
         collateral: toBase64Url(utf8(formatCollateral(documents))),
         nodeId: claimant.nodeId,
         hpke: [{ suite: HPKE_SUITE, publicKey: toBase64Url(claimant.hpkePublicKey) }],
         roster: roster.map(({ nodeId, platform, operator }) => ({ nodeId, platform, operator })),
-        configurationHash: toBase64Url(cluster.hash),
+        configurationHash: toBase64Url(configurationHash),
         noncePath: {
           root: toBase64Url(path.root),
           index: path.index,

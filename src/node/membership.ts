@@ -72,7 +72,9 @@ export function createMembership(
     {
       clusterId: cluster.id,
       mayFound: options.mayFound,
-      allowUnbacked: cluster.configuration.allowUnbacked,
+      get allowUnbacked() {
+        return cluster.configuration.allowUnbacked;
+      },
       onChange(view) {
         log.info('roster', { self: view.self, members: view.members.length });
         for (const listener of [...listeners]) listener();

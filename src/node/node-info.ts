@@ -7,6 +7,7 @@ import type { Condition } from './condition.ts';
 import { isProven } from './proven.ts';
 import type { Running } from './running.ts';
 import { type MemberInfo, type NodeInfo, readPhase } from './service.ts';
+import { custodyInfo, quorumInfo, rosterInfo } from './standing.ts';
 
 export interface NodeInfoDeps {
   readonly clock: Clock;
@@ -20,7 +21,12 @@ export function nodeInfo({ cluster, condition, company }: NodeInfoDeps, options:
   const { phase, running, incarnation } = condition;
   const checkpoint = running?.notes.checkpoint;
   const entries = company?.entries() ?? [];
-  const own = phase === 'ready' ? 1 : 0;
+  const around = {
+    entries,
+    self: running?.identity.nodeId,
+    serving: phase === 'ready',
+    connected: (company?.peering.proven() ?? []).map(({ nodeId }) => nodeId),
+  };
   return {
     nodeId: running?.identity.nodeId ?? '',
     clusterId: cluster.id,
@@ -35,12 +41,11 @@ export function nodeInfo({ cluster, condition, company }: NodeInfoDeps, options:
       anchored: 0,
       first: checkpoint?.start ?? 0,
     },
-    members: entries.length || own,
-    quorum: {
-      needed: Math.floor(entries.length / 2) + 1,
-      reachable: own + (company?.peering.proven().length ?? 0),
-    },
+    members: entries.length || Number(around.serving),
+    quorum: quorumInfo(around),
     incarnation,
+    roster: rosterInfo(around),
+    custody: custodyInfo(company?.sealingKeys.custody),
   };
 }
 

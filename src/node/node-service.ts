@@ -43,7 +43,8 @@ export function createNodeService(deps: NodeServiceDeps, options: { readonly ver
 
   function notes(): string[] {
     const warning = deps.sealingKeys.warning();
-    return [...(warning ? [warning] : []), ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : [])];
+    const warnings = [...(warning ? [warning] : []), ...(deps.company?.sealingKeys.warnings() ?? [])];
+    return [...warnings, ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : [])];
   }
 
   async function carryOut(kind: OperationType, id: RegId | undefined, box: SealedBox): Promise<OperationAnswer> {

@@ -16,8 +16,9 @@ import type { Timer } from '../core/ports.ts';
 import type { RosterEntry } from '../core/roster.ts';
 import type { Transport } from '../p2p/index.ts';
 import { attestSelf } from './attesting.ts';
+import { type ClusterInForce, createClusterInForce } from './cluster-in-force.ts';
 import { type Company, type CompanyOptions, createCompany } from './company.ts';
-import { createCondition, type OwnCondition } from './condition.ts';
+import { createCondition, heightOf, type OwnCondition } from './condition.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { launch } from './launch.ts';
 import { createNodeService, type Opened } from './node-service.ts';
@@ -86,6 +87,7 @@ class Node implements KithNode {
   readonly #quotes = { made: 0, failed: 0, waiting: 0 };
   readonly #writes = { batches: 0, failures: 0, bytesWritten: 0 };
   readonly #collateral: ReturnType<typeof createCollateralKeeper>;
+  readonly #inForce: ClusterInForce;
   readonly #attestor: Attestor;
   /** Undefined where the sealing key is injected. */
   readonly #company: Company | undefined;
@@ -96,10 +98,13 @@ class Node implements KithNode {
   #catchingUpSince = 0;
 
   constructor(deps: NodeDeps, options: NodeOptions) {
-    const { disk, clock, cluster, custody } = deps;
+    const { disk, clock, custody } = deps;
+    this.#inForce = createClusterInForce(deps, deps.cluster);
+    const { cluster } = this.#inForce;
     const counting = (open: () => Promise<KeyValueStore>) => async () => countWrites(await open(), this.#writes);
     this.#deps = {
       ...deps,
+      cluster,
       disk: {
         header: disk.header,
         openSealed: counting(() => disk.openSealed()),
@@ -112,7 +117,7 @@ class Node implements KithNode {
     this.#hpkeKeyPair = hpkeGenerateKeyPair(deps.random);
     this.#quoter = countQuotes(createQuoter({ source: deps.quoteSource, clock }), this.#quotes);
     this.#collateral = createCollateralKeeper({ sources: deps.collateralSources, clock }, { anchor: cluster.anchor });
-    this.#attestor = createAttestor({ cluster: () => cluster });
+    this.#attestor = createAttestor({ cluster: this.#inForce.now });
     this.#company = custody.kind === 'members' ? this.#createCompany(custody.transport) : undefined;
     this.#sealingKeys = custody.kind === 'injected' ? custody.keys : this.#company!.sealingKeys;
     this.#lifeCycle = createLifeCycle({ clock }, this.#parts(), { stopTimeoutMs: STOP_PART_MS });
@@ -133,6 +138,7 @@ class Node implements KithNode {
     return createCompany(
       {
         ...this.#deps,
+        inForce: this.#inForce,
         attestor: this.#attestor,
         quoter: this.#quoter,
         collateral: this.#collateral,
@@ -158,6 +164,10 @@ class Node implements KithNode {
       quotes: this.#quotes,
       writes: this.#writes,
       workersReplaced: this.#deps.workersReplaced?.() ?? 0,
+      peering: this.#company?.peering,
+      peerKeys: this.#company?.sealingKeys,
+      roster: this.#company?.entries()?.length ?? 0,
+      rolledBack: this.#condition.rollback !== undefined,
     });
   }
 
@@ -220,7 +230,7 @@ class Node implements KithNode {
       {
         nodeId,
         hpkePublicKey: this.#hpkeKeyPair.publicKey,
-        height: () => this.#condition.running?.tip(),
+        height: () => heightOf(this.#condition),
         roster: () => this.#roster(nodeId),
       },
     );

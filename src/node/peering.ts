@@ -1,26 +1,35 @@
 // A node among others: the mesh, who this node is in it, the shares it keeps for others, and what it hears about newer
 // boots of itself.
 
-import type { Attestor, Cluster, CollateralKeeper, Quoter } from '../attestation/index.ts';
+import type { Attestor, CollateralKeeper, Quoter } from '../attestation/index.ts';
 import { NO_COLLATERAL_SEEN, verificationTime } from '../attestation/index.ts';
 import { fromBase64Url } from '../core/bytes.ts';
-import { KithError } from '../core/errors.ts';
 import type { HpkeKeyPair } from '../core/hpke.ts';
 import { type NodeId, nodeIdFromBytes } from '../core/ids.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import { type Custodian, type CustodyPeer, createCustodian, createIncarnations } from '../keyserver/index.ts';
 import { type AttestedPeer, createMesh, type Mesh, type Refusal, type Transport } from '../p2p/index.ts';
+import { createBoundedLog } from './bounded-log.ts';
+import type { ClusterInForce } from './cluster-in-force.ts';
 import { custodyPeer, type LinkDeps, serveCustody } from './custody/link.ts';
 import { headerReader } from './custody/read-header.ts';
 import type { Log } from './log.ts';
+import { logMeshReport } from './mesh-log.ts';
 import { isProven, NO_INCARNATION } from './proven.ts';
 import type { Phase } from './service.ts';
+import {
+  type CustodyCounts,
+  createCustodyCounter,
+  createMeshCounter,
+  custodyOutcome,
+  type MeshCounts,
+} from './telemetry/index.ts';
 
 export interface PeeringDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  readonly cluster: Cluster;
+  readonly inForce: ClusterInForce;
   readonly attestor: Attestor;
   readonly quoter: Pick<Quoter, 'quote'>;
   readonly collateral: Pick<CollateralKeeper, 'get' | 'newest'>;
@@ -50,12 +59,16 @@ export interface Peering {
   /** Members that have shown who they are. */
   proven(): AttestedPeer[];
   custodyOf(nodeId: NodeId): CustodyPeer | undefined;
+  counts(): { readonly mesh: MeshCounts; readonly custody: CustodyCounts };
 }
 
 /** @param options.bootstrap multiaddrs without peer ids. */
 export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: readonly string[] }): Peering {
-  const { clock, random, log, cluster, transport, hpkeKeyPair, attestor, quoter, collateral } = deps;
+  const { clock, random, log, inForce, transport, hpkeKeyPair, attestor, quoter, collateral } = deps;
   const incarnations = createIncarnations();
+  const bounded = createBoundedLog({ clock, log });
+  const meshCounter = createMeshCounter();
+  const custodyCounter = createCustodyCounter();
   let own: Self = { nodeId: nodeIdFromBytes(random.bytes(32)), incarnation: NO_INCARNATION };
 
   const mesh = createMesh(
@@ -66,18 +79,20 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
       attestor,
       quoter,
       collateral,
-      cluster: () => cluster,
-      adopt: async () => {
-        throw new KithError('not-supported', 'start this node with the newer configuration');
-      },
+      cluster: inForce.now,
+      adopt: inForce.adopt,
       identity: () => ({ ...own, phase: deps.phase(), hpkeKeyPair }),
-      chain: () => undefined,
+      chain() {
+        const height = deps.height();
+        // Rows carry no block times: what counts is the local clock.
+        return height === undefined ? undefined : { height, timeMs: 0 };
+      },
       admit,
       status: () => ({ phase: deps.phase(), height: deps.height() }),
       report(event) {
-        if (event.kind === 'handler-failed') log.error('handler-failed', { protocol: event.protocol });
-        else {
-          log.info('not-attested', { host: event.host, code: event.reason.code, reason: event.reason.message });
+        meshCounter.report(event);
+        logMeshReport(bounded, event);
+        if (event.kind === 'not-attested' && event.by === 'peer') {
           // Anybody can say so at the door: it counts for a node that has an incarnation to be fenced, while no member is
           // connected who could say otherwise.
           const hinted = event.reason.code === 'fenced' && isProven(own);
@@ -124,7 +139,7 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
     attestor,
     quoter,
     collateral,
-    cluster: () => cluster,
+    cluster: inForce.now,
     context: () => ({
       nowSeconds: verificationTime(clock.now(), undefined),
       height: deps.height(),
@@ -132,6 +147,14 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
     }),
     ownBootKey: transport.bootKey,
     ownHpkeKey: hpkeKeyPair.publicKey,
+    report(event) {
+      custodyCounter.report(event);
+      const { side, kind, peer, outcome, detail } = event;
+      if (outcome === 'ok') return;
+      const by = side === 'answered' ? 'us' : 'peer';
+      const fields = { peer, by, kind, reason: outcome, detail };
+      bounded.write('info', 'custody-refused', `${by} ${kind} ${custodyOutcome(outcome)}`, fields);
+    },
   };
 
   const peering: Peering = {
@@ -145,13 +168,13 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
       get self() {
         return own.nodeId;
       },
-      readHeader: headerReader(cluster.id),
+      readHeader: headerReader(inForce.cluster.id),
       incarnations,
       migration: {
         // A platform that no operator is listed for is an operator of its own, and moves nowhere.
         movesFreely: () => true,
         operatorKey(operator) {
-          const listed = cluster.configuration.operators.find(({ name }) => name === operator);
+          const listed = inForce.cluster.configuration.operators.find(({ name }) => name === operator);
           return listed && fromBase64Url(listed.publicKey);
         },
         height: deps.height,
@@ -163,11 +186,13 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
       mesh.meetAgain();
     },
     proven,
+    counts: () => ({ mesh: meshCounter.read(), custody: custodyCounter.read() }),
     custodyOf(nodeId) {
       const peer = mesh.peer(nodeId);
       return peer && custodyPeer(link, peer);
     },
   };
   serveCustody(mesh, link, peering.custodian);
+  inForce.onChange(() => mesh.reexamine());
   return peering;
 }

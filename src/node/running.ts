@@ -65,7 +65,7 @@ export async function assemble(
   options: RunningOptions & { readonly onSynced: () => void },
 ): Promise<Running> {
   const { clock, random, log, cluster } = deps;
-  const { chainId, limits } = cluster.configuration;
+  const { chainId } = cluster.configuration;
   const progress = await readProgress({ store, checkpoint: () => notes.checkpoint! });
   const rows = await deps.disk.openChain({ fresh: progress.checkpoint === undefined });
   const notes = await openNoteStore(rows, { sealed: progress.checkpoint }).catch(async (error: unknown) => {
@@ -85,7 +85,16 @@ export async function assemble(
   const indexSets = createIndexSets();
   const registrations = createRegistrations(
     { store, engine, indexSets, deriveKeys: registrationKeys, heights, onAdded: () => detector.wake() },
-    { clusterId: cluster.id, ...limits, versionFloor: progress.versionFloor },
+    {
+      clusterId: cluster.id,
+      versionFloor: progress.versionFloor,
+      get registrationsMax() {
+        return cluster.configuration.limits.registrationsMax;
+      },
+      get lifetimeBlocksMax() {
+        return cluster.configuration.limits.lifetimeBlocksMax;
+      },
+    },
   );
   const matches = createMatchLog({ store });
   await registrations.load();

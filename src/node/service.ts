@@ -36,8 +36,30 @@ export interface NodeInfo {
     readonly first: number;
   };
   readonly members: number;
+  /** Platforms of the roster: a majority, and those of members that are connected and this node if it serves. */
   readonly quorum: { readonly needed: number; readonly reachable: number };
   readonly incarnation: number;
+  /** All members, whether or not they are connected. */
+  readonly roster: readonly RosterInfo[];
+  /** How the sealing key of this node is kept; undefined before its store is open. */
+  readonly custody?: CustodyInfo | undefined;
+}
+
+export interface RosterInfo {
+  readonly nodeId: string;
+  readonly operator: string;
+  /** `self`: this node. */
+  readonly standing: 'self' | 'connected' | 'away';
+}
+
+export interface CustodyInfo {
+  readonly phase: 'waiting' | 'dealing' | 'backed';
+  readonly keyEpoch: number;
+  /** Shares that open the store, of all that were dealt. */
+  readonly threshold: number;
+  readonly shares: number;
+  /** Members that are known to hold theirs. */
+  readonly holders: readonly string[];
 }
 
 export interface MemberInfo {

@@ -1,6 +1,8 @@
 // The numbers of a node, gathered from its parts.
 
 import type { Quoter } from '../attestation/index.ts';
+import type { PeerKeys } from './peer-keys.ts';
+import type { Peering } from './peering.ts';
 import type { Running } from './running.ts';
 import type { NodeService } from './service.ts';
 import type { WriteCounts } from './store/index.ts';
@@ -41,6 +43,10 @@ export interface StatsSource {
   readonly quotes: QuoteCounts;
   readonly writes: WriteCounts;
   readonly workersReplaced: number;
+  readonly peering: Peering | undefined;
+  readonly peerKeys: PeerKeys | undefined;
+  readonly roster: number;
+  readonly rolledBack: boolean;
 }
 
 const NO_DETECTION = { keys: 0, keyMemoryBytes: 0, pairs: 0, pendingPairs: { head: 0, backfill: 0 } };
@@ -52,9 +58,19 @@ const NO_INDEXER = {
   upstreams: [],
 } as const;
 
+const NO_MESH: NodeStats['mesh'] = {
+  accepted: { first: 0, renewal: 0 },
+  refused: [],
+  strangersCut: [],
+  cut: [],
+  streamsRefused: [],
+  handlersFailed: 0,
+};
+
 export function statsOf({ service, running, ...source }: StatsSource): NodeStats {
   const { ready, phase, reasons } = service.readiness();
-  const { version, simulated, heights, members, quorum } = service.node();
+  const { version, simulated, heights, quorum, configVersion, incarnation } = service.node();
+  const { peering, peerKeys, roster, rolledBack } = source;
   const { held, known } = running?.registrations.counts ?? { held: 0, known: 0 };
   return {
     version,
@@ -71,7 +87,28 @@ export function statsOf({ service, running, ...source }: StatsSource): NodeStats
     store: { records: running?.store.records ?? 0, ...source.writes },
     quotes: { ...source.quotes },
     operations: source.operations.read(),
-    members: { attested: Math.max(0, members - 1), connected: Math.max(0, members - 1) },
+    members: { attested: peering?.proven().length ?? 0, connected: peering?.mesh.peers().length ?? 0 },
     quorum,
+    roster,
+    configVersion,
+    incarnation,
+    rolledBack,
+    mesh: peering?.counts().mesh ?? NO_MESH,
+    custody: custodyStats(peering, peerKeys),
+  };
+}
+
+function custodyStats(peering: Peering | undefined, peerKeys: PeerKeys | undefined): NodeStats['custody'] {
+  const state = peerKeys?.custody;
+  return {
+    phase: state?.phase ?? 'none',
+    keyEpoch: state?.keyEpoch ?? 0,
+    threshold: state?.threshold ?? 0,
+    shares: state?.shares ?? 0,
+    confirmed: state?.confirmed.length ?? 0,
+    deals: peerKeys?.deals ?? 0,
+    keyReleaseSeconds: (peerKeys?.keyReleaseMs ?? 0) / 1000,
+    owners: peering?.custodian.owners().length ?? 0,
+    requests: peering?.counts().custody ?? [],
   };
 }

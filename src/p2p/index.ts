@@ -14,7 +14,7 @@ export {
   type MeshDeps,
   type MeshOptions,
   type MeshPeer,
-  type MeshReport,
 } from './mesh.ts';
+export type { MeshReport } from './report.ts';
 export type { RequestOptions } from './session/streams.ts';
 export type { ByteStream, Connection, Transport } from './stream.ts';

@@ -22,6 +22,7 @@ const memberShape = shape(
   closed({
     phase: text(32),
     height: Type.Optional(uint()),
+    configuration: Type.Optional(uint()),
     addresses: list(addressSchema, OWN_ADDRESSES_MAX),
     known: list(addressSchema, KNOWN_ADDRESSES_MAX),
   }),
@@ -31,6 +32,8 @@ export interface Member {
   readonly phase: string;
   /** Newest chain height it has, undefined before the first. */
   readonly height?: number | undefined;
+  /** Number of the configuration version it is under. */
+  readonly configuration?: number | undefined;
   readonly addresses: readonly string[];
   readonly known: readonly string[];
 }
@@ -38,10 +41,11 @@ export interface Member {
 /** Whether others would accept it as an address at all. */
 export const isAddress = (value: string): boolean => value.length <= ADDRESS_CHARS_MAX && /^[\x21-\x7e]+$/.test(value);
 
-export function encodeMember({ phase, height, addresses, known }: Member): Uint8Array {
+export function encodeMember({ phase, height, configuration, addresses, known }: Member): Uint8Array {
   return encodeCbor({
     phase,
     height,
+    configuration,
     addresses: addresses.filter(isAddress).slice(0, OWN_ADDRESSES_MAX),
     known: known.filter(isAddress).slice(0, KNOWN_ADDRESSES_MAX),
   });

@@ -13,6 +13,7 @@ import type { AttestedPeer, HandshakeDeps } from './handshake/ports.ts';
 import { checkLimits, DEFAULT_LIMITS, DIAL_TIMEOUT_MS, type MeshLimits } from './limits.ts';
 import { encodeMember, isAddress, KNOWN_ADDRESSES_MAX, type Member } from './member.ts';
 import { createPeers } from './peers.ts';
+import type { MeshReport } from './report.ts';
 import { createSession, type Session, type SessionEvents } from './session/session.ts';
 import type { RequestOptions } from './session/streams.ts';
 import type { Connection, Transport } from './stream.ts';
@@ -52,13 +53,9 @@ export interface MeshDeps extends HandshakeDeps {
   readonly transport: Transport;
   /** Told to all members with each heartbeat. */
   status(): { readonly phase: string; readonly height: number | undefined };
-  /** Connections that ended before they were attested, and handlers' unexpected failures. */
+  /** What operators should know of; nothing depends on it. */
   report?(event: MeshReport): void;
 }
-
-export type MeshReport =
-  | { readonly kind: 'not-attested'; readonly host: string; readonly reason: Refusal }
-  | { readonly kind: 'handler-failed'; readonly protocol: string; readonly error: unknown };
 
 export interface MeshOptions {
   /** Addresses to find members at, without identities. */
@@ -118,7 +115,8 @@ export function createMesh(deps: MeshDeps, options: MeshOptions = {}): Mesh {
     note: () => {
       const { phase, height } = deps.status();
       const known = directory.known().slice(0, KNOWN_ADDRESSES_MAX);
-      return encodeMember({ phase, height, addresses: transport.addresses(), known });
+      const { version } = deps.cluster().configuration;
+      return encodeMember({ phase, height, configuration: version, addresses: transport.addresses(), known });
     },
   };
 
@@ -165,7 +163,16 @@ export function createMesh(deps: MeshDeps, options: MeshOptions = {}): Mesh {
 
   /** A session from here to its end; `settled` is told once, when it is attested or has failed to. */
   function adopt(connection: Connection, settled: (reason: KithError | undefined) => void): Session {
+    const host = connection.remoteHost;
+    let refusedBy: 'us' | 'peer' | undefined;
     const events: SessionEvents = {
+      handshake(_session, outcome, first) {
+        if (first && outcome.kind === 'refused') refusedBy = outcome.by;
+        deps.report?.({ kind: 'handshake', host, renewal: !first, outcome });
+      },
+      streamRefused(_session, protocol, error) {
+        deps.report?.({ kind: 'stream-refused', host, protocol, reason: refusalOfError(error) });
+      },
       up(session) {
         // Asked before it was admitted too; several may have been at once.
         const full = peers.full(session.peer!);
@@ -180,11 +187,16 @@ export function createMesh(deps: MeshDeps, options: MeshOptions = {}): Mesh {
       down(session, reason) {
         sessions.delete(session);
         settled(reason);
-        const refusal = { code: reason.code, message: reason.message };
+        const refusal = refusalOfError(reason);
         // Who is turned away wants to know why, not that.
         const why = attestationRefusalOf(reason) ?? refusal;
-        if (!session.peer) deps.report?.({ kind: 'not-attested', host: connection.remoteHost, reason: why });
-        else if (peers.remove(session)) emit({ kind: 'down', nodeId: session.peer.nodeId, reason: refusal });
+        if (!session.peer) {
+          deps.report?.({ kind: 'not-attested', host, by: refusedBy, reason: why });
+          return;
+        }
+        const { nodeId } = session.peer;
+        deps.report?.({ kind: 'cut', host, nodeId, reason: why });
+        if (peers.remove(session)) emit({ kind: 'down', nodeId, reason: refusal });
       },
     };
     const session = createSession(sessionDeps, connection, events);
@@ -196,8 +208,10 @@ export function createMesh(deps: MeshDeps, options: MeshOptions = {}): Mesh {
   function accept(connection: Connection): void {
     const entry = gate.enter(connection.remoteHost);
     if (entry.kind === 'refused' || stopping.signal.aborted) {
-      const reason = entry.kind === 'refused' ? entry.message : 'the node stops';
-      connection.abort(new KithError<MeshErrorCode>('too-many', reason));
+      const message = entry.kind === 'refused' ? entry.message : 'the node stops';
+      const error = new KithError<MeshErrorCode>(entry.kind === 'refused' ? 'too-many' : 'stopped', message);
+      deps.report?.({ kind: 'turned-away', host: connection.remoteHost, reason: refusalOfError(error) });
+      connection.abort(error);
       return;
     }
     adopt(connection, () => entry.leave());
@@ -270,6 +284,8 @@ export function createMesh(deps: MeshDeps, options: MeshOptions = {}): Mesh {
     },
   };
 }
+
+const refusalOfError = ({ code, message }: KithError): Refusal => ({ code, message });
 
 /** The refusal in the cause of `attestation-refused`, undefined for any other error. */
 export function attestationRefusalOf(error: unknown): Refusal | undefined {

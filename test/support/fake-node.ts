@@ -181,6 +181,7 @@ export function createFakeNode(deviations: Deviations = {}): FakeNode {
       members: 1,
       quorum: { needed: 1, reachable: 1 },
       incarnation: 1,
+      roster: [{ nodeId, operator: 'op-a', standing: 'self' }],
     }),
     members: () => [{ nodeId, operator: 'op-a', tcbStatus: 'UpToDate', phase: 'ready', lag: 0, lastSeenSeconds: 1.5 }],
     async attestation(nonce) {

@@ -31,6 +31,7 @@ export function fakeService(changes: Partial<NodeService> = {}) {
       members: 1,
       quorum: { needed: 1, reachable: 1 },
       incarnation: 1,
+      roster: [],
     }),
     members: () => [],
     attestation: async (nonce) => {
@@ -116,6 +117,29 @@ export function fakeStats(changes: Partial<NodeStats> = {}): NodeStats {
     },
     members: { attested: 101, connected: 102 },
     quorum: { needed: 103, reachable: 104 },
+    roster: 105,
+    configVersion: 106,
+    incarnation: 107,
+    rolledBack: true,
+    mesh: {
+      accepted: { first: 121, renewal: 122 },
+      refused: [{ labels: { by: 'us', code: 'report-data' }, count: 123 }],
+      strangersCut: [{ labels: { code: 'too-many' }, count: 124 }],
+      cut: [{ labels: { code: 'frame-forged' }, count: 125 }],
+      streamsRefused: [{ labels: { code: 'unknown-protocol' }, count: 126 }],
+      handlersFailed: 127,
+    },
+    custody: {
+      phase: 'backed',
+      keyEpoch: 131,
+      threshold: 132,
+      shares: 133,
+      confirmed: 134,
+      deals: 135,
+      keyReleaseSeconds: 136,
+      owners: 137,
+      requests: [{ labels: { side: 'answered', kind: 'release', outcome: 'platform' }, count: 138 }],
+    },
     ...changes,
   };
 }

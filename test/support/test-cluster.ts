@@ -7,11 +7,16 @@ import {
   createCluster,
   DEFAULT_LIMITS,
   defaultPolicy,
+  proposeSuccessor,
+  signSuccessor,
+  succeed,
 } from '../../src/attestation/index.ts';
 import { toBase64Url } from '../../src/core/bytes.ts';
 import { hpkeGenerateKeyPair } from '../../src/core/hpke.ts';
 import { measurements, pki } from './attestation.ts';
 import { seededRandom } from './seeded-random.ts';
+
+const governanceSecret = () => seededRandom('cluster').bytes(32);
 
 /** A simulated cluster that believes the measurements of `attestation.ts`. */
 export function testCluster(changes: Partial<ClusterConfiguration> = {}): Cluster {
@@ -30,4 +35,10 @@ export function testCluster(changes: Partial<ClusterConfiguration> = {}): Cluste
     limits: DEFAULT_LIMITS,
     ...changes,
   });
+}
+
+/** The next version of a test cluster, signed by its governance. */
+export function successorOf(cluster: Cluster, changes: Parameters<typeof proposeSuccessor>[1] = {}): Cluster {
+  const successor = proposeSuccessor(cluster, changes);
+  return succeed(cluster, successor, [signSuccessor(successor, governanceSecret())]);
 }

@@ -10,13 +10,15 @@ import {
   type Quoter,
 } from '../../attestation/index.ts';
 import { type CborValue, decodeCbor, encodeCbor } from '../../core/cbor.ts';
-import { isKithError, KithError } from '../../core/errors.ts';
+import { isKithError, KithError, messageOf } from '../../core/errors.ts';
+import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Random } from '../../core/ports.ts';
 import { bytes, bytesUpTo, closed, shape, Type } from '../../core/schema.ts';
 import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest } from '../../keyserver/codec.ts';
 import type { Custodian, CustodyAnswer, CustodyPeer, CustodyRequest, ReleaseRequest } from '../../keyserver/index.ts';
-import type { AttestedPeer, Mesh, MeshPeer } from '../../p2p/index.ts';
+import { type AttestedPeer, type Mesh, type MeshPeer, refusalOf } from '../../p2p/index.ts';
 import { permitProven } from '../proven.ts';
+import type { CustodyEvent } from '../telemetry/index.ts';
 import { createNonces } from './nonces.ts';
 
 export const CUSTODY_PROTOCOL = '/kith/custody/1';
@@ -55,6 +57,14 @@ export interface LinkDeps {
   readonly context: () => AttestationContext;
   readonly ownBootKey: Uint8Array;
   readonly ownHpkeKey: Uint8Array;
+  /** Told of each request, both those answered and those asked; nothing depends on it. */
+  readonly report: (event: LinkEvent) => void;
+}
+
+export interface LinkEvent extends CustodyEvent {
+  readonly peer: NodeId;
+  /** One line about a failure. */
+  readonly detail?: string;
 }
 
 /** The claim of a release, as both ends must see it. */
@@ -107,6 +117,9 @@ export function custodyPeer(deps: LinkDeps, peer: MeshPeer): CustodyPeer {
     return send({ kind: 'release', nonce: ownNonce, quote, request: encoded }, signal, RELEASE_TIMEOUT_MS);
   }
 
+  const report = (kind: CustodyRequest['kind'], outcome: string, detail?: string) =>
+    deps.report({ side: 'asked', kind, outcome, peer: peer.attested.nodeId, ...(detail && { detail }) });
+
   return {
     async request(message: CustodyRequest, { signal }): Promise<CustodyAnswer> {
       const encoded = encodeRequest(message);
@@ -116,10 +129,16 @@ export function custodyPeer(deps: LinkDeps, peer: MeshPeer): CustodyPeer {
             ? await release(message, encoded, signal)
             : await send({ kind: 'ask', request: encoded }, signal);
         try {
-          return decodeAnswer(answer);
+          const decoded = decodeAnswer(answer);
+          report(message.kind, outcomeOf(decoded));
+          return decoded;
         } finally {
           answer.fill(0);
         }
+      } catch (error) {
+        const code = refusalOf(error)?.code ?? (isKithError(error, ...UNREADABLE) ? 'malformed' : 'silent');
+        report(message.kind, code, messageOf(error));
+        throw error;
       } finally {
         encoded.fill(0);
       }
@@ -157,36 +176,76 @@ export function serveCustody(mesh: Mesh, deps: LinkDeps, custodian: Custodian): 
     throw new KithError('quote-refused', 'the quote is for another release, or its nonce was used or is too old');
   }
 
-  async function answer(request: Uint8Array, peer: AttestedPeer, signal: AbortSignal): Promise<Uint8Array> {
+  /** @param seen told the kind of request as soon as it is known. */
+  async function answer(
+    request: Uint8Array,
+    peer: AttestedPeer,
+    { signal, seen }: { signal: AbortSignal; seen: (kind: CustodyEvent['kind']) => void },
+  ): Promise<CustodyAnswer | Uint8Array> {
     const message = decodeCbor(request, requestShape, limits);
-    if (message.kind === 'nonce') return encodeCbor({ nonce: nonces.issue(peer.bootKey) });
+    if (message.kind === 'nonce') {
+      seen('nonce');
+      return nonces.issue(peer.bootKey);
+    }
     const inner = decodeRequest(message.request);
+    seen(inner.kind);
     if (message.kind === 'ask') {
       if (inner.kind === 'release') throw new KithError('quote-refused', 'a release needs a quote');
-      return encodeAnswer(custodian.answer(peer, inner));
+      return custodian.answer(peer, inner);
     }
     if (inner.kind !== 'release') throw new KithError('bad-message', `a ${inner.kind} does not come with a quote`);
     const where = await verified(inner, message.nonce, message.quote, peer, signal);
     const { bootKey, hpkeKey } = peer;
     const { nodeId, incarnation, storeIdHash } = inner;
-    return encodeAnswer(custodian.release({ nodeId, incarnation, storeIdHash, bootKey, hpkeKey, ...where }, inner));
+    return custodian.release({ nodeId, incarnation, storeIdHash, bootKey, hpkeKey, ...where }, inner);
   }
 
-  mesh.handle(CUSTODY_PROTOCOL, { permit: unproven }, (request, peer, { signal }) => answer(request, peer, signal));
+  mesh.handle(CUSTODY_PROTOCOL, { permit: unproven }, async (request, peer, { signal }) => {
+    let kind: CustodyEvent['kind'] = 'unread';
+    const seen = (read: CustodyEvent['kind']) => {
+      kind = read;
+    };
+    const report = (outcome: string, detail?: string) =>
+      deps.report({ side: 'answered', kind, outcome, peer: peer.nodeId, ...(detail && { detail }) });
+    try {
+      const answered = await answer(request, peer, { signal, seen });
+      const plain = answered instanceof Uint8Array;
+      report(plain ? 'ok' : outcomeOf(answered));
+      return plain ? encodeCbor({ nonce: answered }) : encodeAnswer(answered);
+    } catch (error) {
+      const code = isKithError(error) ? error.code : 'internal';
+      report(isKithError(error, ...UNREADABLE) ? 'malformed' : code, messageOf(error));
+      throw error;
+    }
+  });
 
   /** Until a node has opened its store it may ask for shares, and for nothing else. */
   function unproven(peer: AttestedPeer, request: Uint8Array) {
-    return speaksAsOwner(request) ? permitProven(peer) : undefined;
+    const kind = ownersKind(request);
+    const refused = kind && permitProven(peer);
+    if (refused) {
+      const { code: outcome, message: detail } = refused;
+      deps.report({ side: 'answered', kind, outcome, peer: peer.nodeId, detail });
+    }
+    return refused;
   }
 }
 
-function speaksAsOwner(request: Uint8Array): boolean {
+/** What CBOR says of bytes that are no message. */
+const UNREADABLE = ['too-large', 'malformed', 'bad-shape', 'non-canonical'] as const;
+
+const outcomeOf = (answer: CustodyAnswer): string => (answer.kind === 'refused' ? answer.reason : 'ok');
+
+/** The kind of a request that only a node with an open store may make; undefined for any other. */
+function ownersKind(request: Uint8Array): CustodyRequest['kind'] | undefined {
   try {
     const message = decodeCbor(request, requestShape, limits);
-    return message.kind === 'ask' && decodeRequest(message.request).kind !== 'last';
+    if (message.kind !== 'ask') return undefined;
+    const { kind } = decodeRequest(message.request);
+    return kind === 'last' ? undefined : kind;
   } catch (error) {
     // The handler says what is wrong with it.
-    if (isKithError(error)) return false;
+    if (isKithError(error)) return undefined;
     throw error;
   }
 }

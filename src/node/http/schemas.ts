@@ -45,6 +45,22 @@ export const nodeAnswer = Type.Object({
   members: uint(),
   quorum: Type.Object({ needed: uint(), reachable: uint() }),
   incarnation: uint(),
+  roster: Type.Array(
+    Type.Object({
+      nodeId: Type.String(),
+      operator: Type.String(),
+      standing: Type.Union(['self', 'connected', 'away'].map((name) => Type.Literal(name))),
+    }),
+  ),
+  custody: Type.Optional(
+    Type.Object({
+      phase: Type.Union(['waiting', 'dealing', 'backed'].map((name) => Type.Literal(name))),
+      keyEpoch: uint(),
+      threshold: uint(),
+      shares: uint(),
+      holders: strings,
+    }),
+  ),
 });
 export const membersAnswer = Type.Array(
   Type.Object({

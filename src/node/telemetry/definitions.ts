@@ -2,6 +2,7 @@
 // an upstream is called by its position, because URLs may hold passwords.
 
 import type { NodeStats, ProcessStats } from './stats.ts';
+import type { Counted } from './tally.ts';
 
 export interface Snapshot {
   readonly node: NodeStats;
@@ -84,6 +85,65 @@ const NODE: readonly MetricDefinition[] = [
   ),
   gaugeBy('kind')('kith_node_quorum_members', 'members needed for a quorum, and reachable ones', ({ node }) =>
     each('kind', node.quorum),
+  ),
+];
+
+/** Samples of counters by words. */
+const counted = (counts: readonly Counted[]): Sample[] => counts.map(({ labels, count }) => [count, labels]);
+
+const CUSTODY_PHASES: readonly NodeStats['custody']['phase'][] = ['none', 'waiting', 'dealing', 'backed'];
+
+const MESH: readonly MetricDefinition[] = [
+  gauge('kith_node_roster_members', 'members on the roster, this node included', ({ node }) => node.roster),
+  gauge('kith_node_configuration_version', 'cluster configuration in force', ({ node }) => node.configVersion),
+  gauge('kith_node_incarnation', 'which boot of the node this is', ({ node }) => node.incarnation),
+  gauge('kith_node_fenced', 'whether a newer boot has its key', ({ node }) => node.phase === 'fenced'),
+  gauge('kith_node_rollback', 'whether its disk is older than members remember', ({ node }) => node.rolledBack),
+  define('counter', ['kind'])('kith_mesh_handshakes_accepted_total', 'peers believed: first, renewal', ({ node }) =>
+    each('kind', node.mesh.accepted),
+  ),
+  define('counter', ['by', 'code'])(
+    'kith_mesh_handshakes_refused_total',
+    'handshakes refused, by this node or the peer',
+    ({ node }) => counted(node.mesh.refused),
+  ),
+  define('counter', ['code'])(
+    'kith_mesh_strangers_cut_total',
+    'connections that ended before a handshake did',
+    ({ node }) => counted(node.mesh.strangersCut),
+  ),
+  define('counter', ['code'])('kith_mesh_peers_cut_total', 'connections of attested peers that ended', ({ node }) =>
+    counted(node.mesh.cut),
+  ),
+  define('counter', ['code'])('kith_mesh_streams_refused_total', 'streams of peers that were not taken', ({ node }) =>
+    counted(node.mesh.streamsRefused),
+  ),
+  counter(
+    'kith_mesh_handlers_failed_total',
+    'requests that failed unexpectedly',
+    ({ node }) => node.mesh.handlersFailed,
+  ),
+];
+
+const CUSTODY: readonly MetricDefinition[] = [
+  gaugeBy('phase')('kith_custody_phase', '1 for how the own sealing key stands', ({ node }) =>
+    oneOf('phase', CUSTODY_PHASES, node.custody.phase),
+  ),
+  gauge('kith_custody_key_epoch', 'key epoch in force', ({ node }) => node.custody.keyEpoch),
+  gauge('kith_custody_threshold', 'shares that open the store', ({ node }) => node.custody.threshold),
+  gauge('kith_custody_shares', 'shares dealt', ({ node }) => node.custody.shares),
+  gauge('kith_custody_confirmed', 'key servers known to hold theirs', ({ node }) => node.custody.confirmed),
+  counter('kith_custody_deals_total', 'deals put in force', ({ node }) => node.custody.deals),
+  gauge(
+    'kith_custody_key_release_seconds',
+    'from asking for the sealing key to having it',
+    ({ node }) => node.custody.keyReleaseSeconds,
+  ),
+  gauge('kith_custody_owners', 'nodes whose shares are kept here', ({ node }) => node.custody.owners),
+  define('counter', ['side', 'kind', 'outcome'])(
+    'kith_custody_requests_total',
+    'requests answered as key server and asked as owner; outcome ok or the reason',
+    ({ node }) => counted(node.custody.requests),
   ),
 ];
 
@@ -173,6 +233,8 @@ const PROCESS: readonly MetricDefinition[] = [
 
 export const DEFINITIONS: readonly MetricDefinition[] = [
   ...NODE,
+  ...MESH,
+  ...CUSTODY,
   ...REGISTRATIONS,
   ...DETECTION,
   ...INDEXER,

@@ -1,5 +1,7 @@
 // What operators see of a node: logs and metrics. Neither tells who is registered or what matched.
 
+export { type CustodyCounts, type CustodyEvent, createCustodyCounter, custodyOutcome } from './custody-counts.ts';
+export { createMeshCounter, type MeshCounts, meshCode } from './mesh-counts.ts';
 export { createMetrics, type Metrics, type MetricsDeps } from './metrics.ts';
 export { createOperationCounter, type OperationCounter, type OperationCounts } from './operation-counts.ts';
 export { createPinoLog, type LogLevel, type PinoLogOptions } from './pino-log.ts';

@@ -3,7 +3,10 @@
 
 import type { EngineStats } from '../../fmd/index.ts';
 import type { IndexerStatus } from '../../indexer/index.ts';
+import type { CustodyState } from '../../keyserver/index.ts';
 import type { Phase } from '../service.ts';
+import type { CustodyCounts } from './custody-counts.ts';
+import type { MeshCounts } from './mesh-counts.ts';
 import type { OperationCounts } from './operation-counts.ts';
 
 /** Counters count since the process began; everything else is as of now. */
@@ -52,8 +55,35 @@ export interface NodeStats {
   };
   readonly quotes: { readonly made: number; readonly failed: number; readonly waiting: number };
   readonly operations: OperationCounts;
+  /** Other members: connected and under their own ids; connected at all. */
   readonly members: { readonly attested: number; readonly connected: number };
+  /** Members on the roster, this node included. */
+  readonly roster: number;
+  readonly configVersion: number;
+  readonly incarnation: number;
+  /** Whether its disk is older than what members remember. */
+  readonly rolledBack: boolean;
+  readonly mesh: MeshCounts;
+  readonly custody: CustodyStats;
   readonly quorum: { readonly needed: number; readonly reachable: number };
+}
+
+/** The own sealing key, and those that are kept for others. */
+export interface CustodyStats {
+  /** `none`: no store is open, or its key is not with members. */
+  readonly phase: CustodyState['phase'] | 'none';
+  readonly keyEpoch: number;
+  readonly threshold: number;
+  readonly shares: number;
+  /** Key servers that are known to hold their share. */
+  readonly confirmed: number;
+  /** Deals put in force by this boot. */
+  readonly deals: number;
+  /** From asking for the key at the start to having it; 0 if it was not asked for. */
+  readonly keyReleaseSeconds: number;
+  /** Nodes whose shares this one keeps. */
+  readonly owners: number;
+  readonly requests: CustodyCounts;
 }
 
 /** The process a node runs in. */

@@ -39,6 +39,10 @@ export interface SessionEvents {
   up(session: Session): void;
   /** The peer's newest note, and the one before. */
   noted(session: Session, member: Member, before: Member | undefined): void;
+  /** A handshake, the first or a renewal, came to its end. */
+  handshake(session: Session, outcome: HandshakeOutcome, first: boolean): void;
+  /** A stream the peer opened was not taken; the connection may go on. */
+  streamRefused(session: Session, protocol: string, error: KithError): void;
   /** After `up`, or instead of it. */
   down(session: Session, reason: KithError): void;
 }
@@ -60,6 +64,8 @@ export interface Session extends Pick<Streams, 'request' | 'openBulk'> {
 
 /** Renewals a peer may ask for: each costs a quote. */
 const RENEW_INTERVAL_MS = 10_000;
+/** The other side counts from its own end of the last handshake. */
+const RENEW_MARGIN_MS = 500;
 
 /** Failures that pass: a renewal is tried again until the attestation expires. */
 const PASSING: ReadonlySet<string> = new Set([
@@ -120,7 +126,7 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
     const { protocols, handlers } = deps;
     streams = createStreams(
       { clock, connection, keys, protocols, handlers: { ...handlers, answer }, peer: () => peer! },
-      end,
+      { end, refused: (protocol, error) => events.streamRefused(session, protocol, error) },
     );
   }
 
@@ -134,6 +140,7 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
   function note(bytes: Uint8Array): void {
     const before = member;
     member = decodeMember(bytes);
+    if ((member.configuration ?? 0) > deps.cluster().configuration.version) renewSoon();
     events.noted(session, member, before);
   }
 
@@ -152,6 +159,7 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
       signal: connection.closed,
     });
     if (ended) return;
+    events.handshake(session, outcome, first);
     if (outcome.kind === 'refused') refused(outcome, first);
     else if (first) {
       events.up(session);
@@ -197,11 +205,24 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
     after('renewal', Math.floor(delayMs * (1 - early)), initiate);
   }
 
+  /** As soon as the other side takes another handshake. */
+  function renewSoon(): void {
+    if (connection.role !== 'initiator' || timers.has('soon')) return;
+    const openAtMs = attestedAtMs + RENEW_INTERVAL_MS + RENEW_MARGIN_MS;
+    after('soon', Math.max(handshaking ? RENEW_MARGIN_MS : 0, openAtMs - clock.monotonic()), () => {
+      timers.delete('soon');
+      if (handshaking) renewSoon();
+      else initiate();
+    });
+  }
+
   function take(protocol: string, stream: ByteStream): void {
     if (protocol === ATTEST_PROTOCOL) {
       const tooSoon = peer !== undefined && clock.monotonic() - attestedAtMs < RENEW_INTERVAL_MS;
       if (connection.role === 'initiator' || handshaking || tooSoon) {
-        stream.abort(failure('too-many', 'one handshake at a time, begun by the side that dialled'));
+        const error = failure('too-many', 'one handshake at a time, begun by the side that dialled');
+        events.streamRefused(session, protocol, error);
+        stream.abort(error);
         return;
       }
       timers.get('hello')?.cancel();
@@ -275,7 +296,7 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
         return;
       }
       if (equalBytes(peer.configurationHash, deps.cluster().hash)) return;
-      initiateIfDialled();
+      renewSoon();
       after('grace', RENEW_GRACE_MS, () => {
         if (!equalBytes(peer!.configurationHash, deps.cluster().hash)) {
           end(failure('attestation-expired', 'the peer has not attested under the new configuration'));
@@ -286,10 +307,6 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
     openBulk: (protocol, payload, options) => live().openBulk(protocol, payload, options),
     end,
   };
-
-  function initiateIfDialled(): void {
-    if (connection.role === 'initiator') initiate();
-  }
 
   return session;
 }

@@ -46,8 +46,14 @@ interface StreamsDeps {
 const connectionError = (error: unknown): KithError =>
   isKithError(error) ? error : new KithError('internal', 'a stream failed', { cause: error });
 
-/** @param end cuts the connection. */
-export function createStreams(deps: StreamsDeps, end: (error: KithError) => void): Streams {
+export interface StreamEvents {
+  /** Cuts the connection. */
+  end(error: KithError): void;
+  /** A stream the peer opened was not taken. */
+  refused(protocol: string, error: KithError): void;
+}
+
+export function createStreams(deps: StreamsDeps, { end, refused }: StreamEvents): Streams {
   const { clock, connection, keys, handlers } = deps;
   const limitsOf = new Map(deps.protocols.map((limits) => [limits.id, limits]));
   const requesters = new Map<string, Promise<Requester>>();
@@ -111,6 +117,11 @@ export function createStreams(deps: StreamsDeps, end: (error: KithError) => void
     }
   }
 
+  function refuse(protocol: string, stream: ByteStream, error: KithError): void {
+    refused(protocol, error);
+    stream.abort(error);
+  }
+
   function serve(limits: ProtocolLimits, stream: ByteStream): void {
     const running = served.get(limits.id) ?? 0;
     const opener = keys.role === 'initiator' ? 'responder' : 'initiator';
@@ -129,7 +140,7 @@ export function createStreams(deps: StreamsDeps, end: (error: KithError) => void
       return;
     }
     if (running >= limits.handlersMax) {
-      stream.abort(new KithError<MeshErrorCode>('too-many', `${limits.id}: ${running} streams are open already`));
+      refuse(limits.id, stream, new KithError<MeshErrorCode>('too-many', `${running} streams are open already`));
       return;
     }
     served.set(limits.id, running + 1);
@@ -148,7 +159,7 @@ export function createStreams(deps: StreamsDeps, end: (error: KithError) => void
     take(protocol, stream) {
       const limits = limitsOf.get(protocol);
       if (limits) serve(limits, stream);
-      else stream.abort(new KithError<MeshErrorCode>('unknown-protocol', `nobody serves ${protocol}`));
+      else refuse(protocol, stream, new KithError<MeshErrorCode>('unknown-protocol', `nobody serves ${protocol}`));
     },
   };
 }

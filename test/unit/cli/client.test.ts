@@ -282,6 +282,39 @@ describe('kith status', () => {
     expect(text.err).toContain('SIMULATED');
   });
 
+  it('shows the roster with who is away, and who holds the key of the node', async () => {
+    const [b, c, d] = ['b', 'c', 'd'].map((letter) => letter.repeat(43)) as [string, string, string];
+    const tamper: Deviations['tamper'] = (path, answer) =>
+      path === '/v1/node'
+        ? {
+            ...answer,
+            roster: [
+              { nodeId: b, operator: 'op-b', standing: 'connected' },
+              { nodeId: c, operator: 'op-c', standing: 'away' },
+            ],
+            custody: { phase: 'backed', keyEpoch: 4, threshold: 1, shares: 2, holders: [b] },
+            quorum: { needed: 2, reachable: 2 },
+          }
+        : path === '/v1/members'
+          ? [b, d].map((nodeId) => ({
+              nodeId,
+              operator: 'op-b',
+              tcbStatus: 'UpToDate',
+              phase: 'ready',
+              lag: 3,
+              lastSeenSeconds: 1,
+            }))
+          : answer;
+    const { url } = await serve({ tamper }, listenTampered);
+    const { out } = await kith('status', '--node', url);
+    expect(out).toContain('custody backed, key epoch 4, 1 of 2 shares open the store, 1 known to be held');
+    expect(out).toContain('quorum 2 of 2 needed');
+    expect(out).toMatch(/^b{43} +op-b +connected +UpToDate +ready +3 +1\.0 s +holds a share *$/m);
+    expect(out).toMatch(/^c{43} +op-c +away +- +- +- +- +- *$/m);
+    // Connected, and not on the roster.
+    expect(out).toMatch(/^d{43} +op-b +no +UpToDate/m);
+  });
+
   it('lets no node steer the terminal', async () => {
     const tamper: Deviations['tamper'] = (path, answer) =>
       path === '/readyz' ? { phase: 'x', reasons: ['\u001b[2J\nkith: fine'] } : answer;
@@ -295,6 +328,8 @@ describe('kith status', () => {
     ['/v1/node', { members: -1 }],
     ['/v1/node', { phase: 'x'.repeat(129) }],
     ['/v1/node', { clusterId: 'short' }],
+    ['/v1/node', { roster: [{ nodeId: 'short' }] }],
+    ['/v1/node', { custody: { phase: 'backed' } }],
     ['/v1/members', [{ nodeId: 'x' }]],
     ['/v1/members', Array.from({ length: 1_025 }, () => ({}))],
     ['/readyz', { reasons: 'none' }],

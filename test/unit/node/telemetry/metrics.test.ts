@@ -109,6 +109,7 @@ describe('the metrics', () => {
     expect(text).not.toMatch(/match|found|hit|positive|entries|blob/i);
     const timed = described(text).filter(({ name, kind }) => kind === 'histogram' || name.includes('_seconds'));
     expect(timed.map(({ name }) => name)).toEqual([
+      'kith_custody_key_release_seconds',
       'kith_process_cpu_seconds_total',
       'kith_process_loop_delay_seconds',
     ]);
