@@ -91,6 +91,17 @@ export interface RosterKeeper extends Part {
   readmit(platform: string): void;
   /** Leaves for good and tells the others; not for restarts. Resolves when they were told or `signal` aborted. */
   leave(options?: { signal?: AbortSignal | undefined }): Promise<Proposed>;
+  /**
+   * Leaves for good under an earlier id of this node and tells the others: its last place ends as `replaced`. `done` as
+   * well if that had ended; `not-yet` with `not-a-member` while this node knows of no place of that id.
+   * @param sign Ed25519 with the key of that id.
+   * @throws KithError `own-id`: that is what `leave` is for.
+   */
+  leaveFor(
+    oldNodeId: NodeId,
+    sign: (message: Uint8Array) => Uint8Array,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<Proposed>;
   /** Takes a statement made elsewhere, such as an operator's leave; undefined if it is held now. */
   submit(statement: Uint8Array): Promise<AnswerRefusalReason | undefined>;
   history(): readonly HeldRoster[];
@@ -321,6 +332,15 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
       leaving = true;
       if (!place) return { kind: 'done' };
       const outcome = await proposer.leave(place, 'left');
+      await tellAll(parent);
+      return outcome;
+    },
+    async leaveFor(oldNodeId, sign, { signal: parent } = {}) {
+      if (oldNodeId === me.nodeId) throw new KithError('own-id', 'this is the id the node has now');
+      const place = lastPlace(ledger.set, ({ nodeId }) => nodeId === oldNodeId);
+      if (!place) return { kind: 'not-yet', signed: 0, words: [], reason: 'not-a-member' };
+      if (endOf(ledger.set, place.joinId, oldNodeId)) return { kind: 'done' };
+      const outcome = await proposer.leave(place, 'replaced', sign);
       await tellAll(parent);
       return outcome;
     },
