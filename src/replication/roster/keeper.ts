@@ -6,7 +6,7 @@ import { abortable, throwIfAborted } from '../../core/deadline.ts';
 import { isKithError, KithError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { RosterEntry } from '../../core/roster.ts';
-import { placesTaken, sameEntry } from './admission.ts';
+import { placesTaken } from './admission.ts';
 import { compareWith, takeEncoded } from './compare.ts';
 import { createFounding } from './founding.ts';
 import { createLedger } from './ledger.ts';
@@ -14,10 +14,11 @@ import { MEMBERS_MAX, RETRY_MS_MAX, RETRY_MS_MIN, SYNC_INTERVAL_MS } from './lim
 import { createLoop } from './loop.ts';
 import { decodeRosterRequest, encodeRosterAnswer, type RosterAnswer, type RosterStatus } from './messages.ts';
 import type { RosterKeeper, RosterKeeperDeps, RosterKeeperOptions, RosterView } from './ports.ts';
-import { createProposer } from './proposer.ts';
+import { createProposer, type Proposed } from './proposer.ts';
 import { answerRequest } from './responder.ts';
+import { createRestorer } from './restorer.ts';
 import { createSigner } from './signer.ts';
-import { endOf, genesisOf, lastPlace } from './statement-set.ts';
+import { endOf, genesisOf, lastPlace, sameEntry } from './statement-set.ts';
 
 /** The kept roster of one node. Nothing is read or sent before `start`. */
 export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeperOptions): RosterKeeper {
@@ -29,6 +30,7 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
   const due = new Set<NodeId>();
   const heights = new Map<NodeId, number>();
   let leaving = false;
+  let isMember = false;
   let starting: Promise<void> | undefined;
   let running: Promise<void> | undefined;
   let syncAt = 0;
@@ -42,8 +44,17 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     for (const { nodeId } of deps.connected()) due.add(nodeId);
     failures = 0;
     retryAt = 0;
+    tellReplaced();
     options.onChange?.(view());
     loop.wake();
+  }
+
+  /** Once, when the place of this node has gone to another on its platform. */
+  function tellReplaced(): void {
+    const was = isMember;
+    isMember = standing() === 'member';
+    const by = was && !isMember && ledger.members.find(({ platform }) => platform === me.platform);
+    if (by) deps.report?.({ kind: 'replaced', by: by.nodeId });
   }
 
   const status = (): RosterStatus => {
@@ -67,6 +78,7 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
   const founding = createFounding({ ...deps, ledger }, options);
   const signer = createSigner({ ...deps, ledger });
   const proposer = createProposer({ ...deps, ledger, signer, membersHeight });
+  const restorer = createRestorer({ ...deps, ledger, signer, membersHeight });
 
   function heard(peer: RosterEntry, said: RosterStatus): void {
     founding.heard(peer.nodeId, said);
@@ -87,6 +99,7 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     members: ledger.members,
     rosterHash: ledger.rosterHash,
     self: standing(),
+    missing: restorer.plan()?.absent ?? [],
   });
 
   async function compare(nodeId: NodeId): Promise<void> {
@@ -115,12 +128,24 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     return (a! * 256 + b!) % n;
   };
 
-  /** A step towards being a member. */
-  async function settle(): Promise<void> {
+  /** When there is something to settle, on the monotonic clock. */
+  function settleAt(): number | undefined {
     const now = standing();
-    if (now !== 'waiting' && now !== 'joining') return;
-    if (clock.monotonic() < retryAt) return;
+    if (now === 'waiting' || now === 'joining') return retryAt;
+    const turn = now === 'member' ? restorer.turnMs() : undefined;
+    return turn && Math.max(turn, retryAt);
+  }
+
+  /** A step towards being a member, or towards a roster of which a majority is there. */
+  async function settle(): Promise<void> {
+    const at = settleAt();
+    if (at === undefined || clock.monotonic() < at) return;
+    const now = standing();
     fail();
+    if (now === 'member') {
+      unsettled('not-restored', await restorer.propose({ signal }));
+      return;
+    }
     if (now === 'waiting') {
       if (options.mayFound && options.allowUnbacked) await founding.alone();
       else for (const { nodeId } of deps.connected()) due.add(nodeId);
@@ -130,10 +155,13 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     const own = taken.find(({ nodeId }) => nodeId === me.nodeId);
     // It moved to a platform whose node is another member: its own old place ends first.
     if (taken.length > 1 && own) await proposer.leave(own, 'left');
-    const outcome = await proposer.join({ signal });
+    unsettled('not-joined', await proposer.join({ signal }));
+  }
+
+  function unsettled(kind: 'not-joined' | 'not-restored', outcome: Proposed): void {
     if (outcome.kind === 'done') return;
     for (const { nodeId, word } of outcome.words) if (word === 'other-frontier') due.add(nodeId);
-    deps.report?.({ kind: 'not-joined', outcome });
+    deps.report?.({ kind, outcome });
   }
 
   async function round(): Promise<void> {
@@ -157,7 +185,7 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     /** At once while somebody is due. */
     nextMs() {
       if (due.size > 0) return undefined;
-      return ['waiting', 'joining'].includes(standing()) ? Math.min(syncAt, retryAt) : syncAt;
+      return Math.min(syncAt, settleAt() ?? syncAt);
     },
     failed: (error) => deps.report?.({ kind: 'failed', error }),
   });
@@ -166,6 +194,7 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     await ledger.load({ signal: parent });
     throwIfAborted(parent);
     throwIfAborted(signal);
+    isMember = standing() === 'member';
     options.onChange?.(view());
     for (const { nodeId } of deps.connected()) due.add(nodeId);
     running = loop.run();
@@ -209,6 +238,8 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
       due.delete(nodeId);
       heights.delete(nodeId);
       founding.gone(nodeId);
+      // Nobody is replaced while it is connected.
+      loop.wake();
     },
     async evict(nodeId, { signal: parent } = {}) {
       const place = ledger.members.find((member) => member.nodeId === nodeId);

@@ -45,6 +45,11 @@ export interface RosterView {
   readonly rosterHash: Uint8Array;
   /** `waiting`: no genesis yet. `removed`: evicted, or taken off by its operator; it does not ask again. */
   readonly self: 'waiting' | 'joining' | 'member' | 'left' | 'removed';
+  /**
+   * While no majority of the roster is connected: the members whose platform shows neither them nor a fresh node. If they
+   * never come back, their operators have to take them off; else the roster restores itself. As of now.
+   */
+  readonly missing: readonly RosterEntry[];
 }
 
 export type RosterReport =
@@ -57,9 +62,11 @@ export type RosterReport =
       readonly refused: AnswerRefusalReason | undefined;
       readonly refusedByPeer: AnswerRefusalReason | undefined;
     }
+  /** Another node on this platform has this one's place: of two disks of a machine one counts. */
+  | { readonly kind: 'replaced'; readonly by: NodeId }
   /** A port or callback threw; the keeper goes on. */
   | { readonly kind: 'failed'; readonly error: unknown }
-  | { readonly kind: 'not-joined'; readonly outcome: Exclude<Proposed, { kind: 'done' }> };
+  | { readonly kind: 'not-joined' | 'not-restored'; readonly outcome: Exclude<Proposed, { kind: 'done' }> };
 
 export interface RosterKeeper extends Part {
   view(): RosterView;

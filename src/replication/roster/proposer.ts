@@ -3,12 +3,12 @@
 
 import { idBytes, type NodeId, nodeIdFromBytes } from '../../core/ids.ts';
 import type { RosterEntry } from '../../core/roster.ts';
-import { majority, placesTaken, sameEntry } from './admission.ts';
+import { majority, placesTaken } from './admission.ts';
 import { type AskDeps, askPeer } from './compare.ts';
 import type { Ledger } from './ledger.ts';
 import type { AnswerRefusalReason } from './messages.ts';
 import type { Signer } from './signer.ts';
-import { genesisOf, headsOf, type RosterMember } from './statement-set.ts';
+import { genesisOf, headsOf, type RosterMember, sameEntry } from './statement-set.ts';
 import { type Eviction, encodeBody, type Join, type StatementSignature, statementMessage } from './statements.ts';
 
 export interface ProposerDeps extends AskDeps {
