@@ -144,11 +144,17 @@ function logReport(log: Log, event: RosterReport): void {
     case 'apart':
       log.error('roster-apart', { peer: event.nodeId, refused: event.refused, byPeer: event.refusedByPeer });
       break;
+    case 'replaced':
+      log.error('roster-replaced', { by: event.by });
+      break;
     case 'failed':
       log.error('roster-failed', { reason: messageOf(event.error) });
       break;
     case 'not-joined':
-      log.info('not-joined', { reason: event.outcome.kind });
+    case 'not-restored': {
+      const words = event.outcome.words.map(({ nodeId, word }) => `${nodeId.slice(0, 8)}: ${word}`);
+      log.info(event.kind, { reason: event.outcome.reason, words: words.join(', ') });
       break;
+    }
   }
 }

@@ -1,11 +1,14 @@
 // Which statements are taken into a set, whoever brings them. What can be judged from the statement and those it comes
-// after is judged from these alone, so that all members answer alike; only what is old is judged by what this node held.
+// after is judged from these alone, so that all members answer alike; only what is old is judged by what this node held,
+// and a restore by whom it sees.
 
 import { equalBytes } from '../../core/bytes.ts';
 import { unreachable } from '../../core/errors.ts';
 import { type ClusterId, idBytes, nodeIdFromBytes } from '../../core/ids.ts';
 import type { RosterEntry } from '../../core/roster.ts';
 import { HELD_BLOCKS, MEMBERS_MAX, STATEMENTS_MAX } from './limits.ts';
+import type { RosterRefusalReason } from './refusals.ts';
+import { checkReplacements, checkRestorers, checkWitnessed, type Signers, type Witness } from './restore.ts';
 import {
   fillsQuorum,
   genesisOf,
@@ -13,8 +16,10 @@ import {
   hashOf,
   held,
   membersOf,
+  NO_STATEMENTS,
   type RosterMember,
   type StatementSet,
+  sameEntry,
   upTo,
 } from './statement-set.ts';
 import {
@@ -22,35 +27,13 @@ import {
   type Genesis,
   type Join,
   type Leave,
+  type OnRosterBody,
   type RosterStatement,
   signaturesValid,
   statementId,
 } from './statements.ts';
 
-export const ROSTER_REFUSALS = {
-  'other-cluster': 'it is of another cluster',
-  'other-genesis': 'this cluster id has two geneses',
-  'no-genesis': 'there is no genesis yet',
-  'bad-founders': 'a genesis names two founders, ascending, on two platforms',
-  unbacked: 'a genesis of one founder is allowed in unbacked clusters only',
-  'unknown-parent': 'a statement it comes after is not known',
-  'wrong-roster': 'the roster hash is not that of the roster it comes after',
-  'old-roster': 'its signers do not hold what this node has held for more than 1,000 blocks',
-  'bad-signature': 'a signature is not valid',
-  'signed-twice': 'a signer counts once',
-  'wrong-signer': 'it is signed by somebody who may not',
-  'not-signed-by-itself': 'a joiner must sign its own join',
-  'no-majority': 'its signers are no majority of the roster',
-  'wrong-replaces': 'it must replace the member on its platform, or itself on another, and nobody else',
-  'already-member': 'it is on the roster as it is',
-  'not-a-member': 'the place it ends is not on the roster',
-  'roster-full': 'the roster has no room',
-  'too-many-statements': 'this node keeps no more statements',
-} as const satisfies Record<string, string>;
-
-export type RosterRefusalReason = keyof typeof ROSTER_REFUSALS;
-
-export interface AdmissionContext {
+export interface AdmissionContext extends Witness {
   readonly clusterId: ClusterId;
   readonly allowUnbacked: boolean;
   /** Of this node's chain. */
@@ -105,7 +88,7 @@ function checkFounders({ founders }: Genesis, { allowUnbacked }: AdmissionContex
 
 function checkOnRoster(
   set: StatementSet,
-  body: Join | Eviction,
+  body: OnRosterBody,
   context: AdmissionContext,
 ): RosterRefusalReason | undefined {
   const basis = upTo(set, body.after);
@@ -118,6 +101,7 @@ function checkOnRoster(
       ? undefined
       : 'not-a-member';
   }
+  if (body.kind === 'restore') return checkReplacements(members, body);
   if (members.some((member) => sameEntry(member, body))) return 'already-member';
   const taken = placesTaken(members, body);
   if (taken.length > 1 || taken[0]?.nodeId !== body.replaces) return 'wrong-replaces';
@@ -128,9 +112,6 @@ function checkOnRoster(
 export const placesTaken = (members: readonly RosterMember[], joiner: RosterEntry): RosterMember[] =>
   members.filter(({ nodeId, platform }) => nodeId === joiner.nodeId || platform === joiner.platform);
 
-export const sameEntry = (a: RosterEntry, b: RosterEntry): boolean =>
-  a.nodeId === b.nodeId && a.platform === b.platform && a.operator === b.operator;
-
 /**
  * Its signers must know every join and eviction that this node has held for long. So a majority of an old roster
  * counts for 1,000 blocks after it was left, in whatever order concurrent statements came. Where one platform could
@@ -140,7 +121,7 @@ function isOld(
   set: StatementSet,
   basis: StatementSet,
   members: readonly RosterMember[],
-  body: Join | Eviction,
+  body: OnRosterBody,
   context: AdmissionContext,
 ): boolean {
   if (members.length <= 2 && !context.heldLately(body.rosterHash)) return true;
@@ -152,11 +133,8 @@ function isOld(
 }
 
 /** The place a leave ends. */
-function placeOf(set: StatementSet, { joinId, nodeId }: Leave): RosterEntry | undefined {
-  const body = set.get(joinId)?.statement.body;
-  if (body?.kind === 'genesis') return body.founders.find((founder) => founder.nodeId === nodeId);
-  return body?.kind === 'join' && body.nodeId === nodeId ? body : undefined;
-}
+const placeOf = (set: StatementSet, { joinId, nodeId }: Leave): RosterEntry | undefined =>
+  set.get(joinId)?.entries.find((entry) => entry.nodeId === nodeId);
 
 function checkSignatures(
   set: StatementSet,
@@ -170,8 +148,6 @@ function checkSignatures(
   // The costly part last: strangers' signatures are not even looked at.
   return reason ?? (signaturesValid(statement) ? undefined : 'bad-signature');
 }
-
-type Signers = ReadonlySet<ReturnType<typeof nodeIdFromBytes>>;
 
 function checkSigners(
   set: StatementSet,
@@ -195,7 +171,11 @@ function checkSigners(
     case 'join':
     case 'eviction': {
       if (body.kind === 'join' && !signers.has(body.nodeId)) return 'not-signed-by-itself';
-      return majority(membersOf(upTo(set, body.after) ?? new Map()), body, signers);
+      return majority(membersOf(upTo(set, body.after) ?? NO_STATEMENTS), body, signers);
+    }
+    case 'restore': {
+      const basis = membersOf(upTo(set, body.after) ?? NO_STATEMENTS);
+      return checkRestorers(basis, body, signers) ?? checkWitnessed(set, basis, body, signers, context);
     }
     default:
       return unreachable(body);

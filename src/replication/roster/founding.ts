@@ -6,12 +6,11 @@ import { isKithError } from '../../core/errors.ts';
 import { type ClusterId, idBytes, type NodeId } from '../../core/ids.ts';
 import type { Clock, Random } from '../../core/ports.ts';
 import type { RosterEntry } from '../../core/roster.ts';
-import { sameEntry } from './admission.ts';
 import { type AskDeps, askPeer } from './compare.ts';
 import type { Ledger } from './ledger.ts';
 import { FOUNDING_PATIENCE_MS, HEIGHT_APART_MAX } from './limits.ts';
 import type { AnswerRefusalReason, RosterAnswer, RosterRequest, RosterStatus } from './messages.ts';
-import { genesisOf } from './statement-set.ts';
+import { genesisOf, sameEntry } from './statement-set.ts';
 import {
   decodeBody,
   encodeBody,

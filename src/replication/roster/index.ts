@@ -1,17 +1,11 @@
 // The roster: who belongs to the cluster. Part of the replication module; docs/ROSTER.md has formats and rules.
 
-export { ROSTER_REFUSALS, type RosterRefusalReason } from './admission.ts';
-export {
-  createRosterKeeper,
-  type RosterKeeper,
-  type RosterKeeperDeps,
-  type RosterKeeperOptions,
-  type RosterReport,
-  type RosterView,
-} from './keeper.ts';
+export { createRosterKeeper } from './keeper.ts';
 export type { HeldRoster, RosterStore, StoredStatement } from './ledger.ts';
 export { type AnswerRefusalReason, SIGNER_REFUSALS } from './messages.ts';
+export type { RosterKeeper, RosterKeeperDeps, RosterKeeperOptions, RosterReport, RosterView } from './ports.ts';
 export type { Proposed } from './proposer.ts';
+export { ROSTER_REFUSALS, type RosterRefusalReason } from './refusals.ts';
 export { fillsQuorum, quorumOf, type RosterMember } from './statement-set.ts';
 export {
   decodeStatement,

@@ -4,101 +4,21 @@
 import { fromHex } from '../../core/bytes.ts';
 import { abortable, throwIfAborted } from '../../core/deadline.ts';
 import { isKithError, KithError } from '../../core/errors.ts';
-import type { ClusterId, NodeId } from '../../core/ids.ts';
-import type { Part } from '../../core/life-cycle.ts';
-import type { Clock, Random } from '../../core/ports.ts';
+import type { NodeId } from '../../core/ids.ts';
 import type { RosterEntry } from '../../core/roster.ts';
-import { placesTaken, sameEntry } from './admission.ts';
-import { type AskDeps, compareWith, takeEncoded } from './compare.ts';
+import { placesTaken } from './admission.ts';
+import { compareWith, takeEncoded } from './compare.ts';
 import { createFounding } from './founding.ts';
-import { createLedger, type HeldRoster, type RosterStore } from './ledger.ts';
+import { createLedger } from './ledger.ts';
 import { MEMBERS_MAX, RETRY_MS_MAX, RETRY_MS_MIN, SYNC_INTERVAL_MS } from './limits.ts';
-import {
-  type AnswerRefusalReason,
-  decodeRosterRequest,
-  encodeRosterAnswer,
-  type RosterAnswer,
-  type RosterStatus,
-} from './messages.ts';
+import { createLoop } from './loop.ts';
+import { decodeRosterRequest, encodeRosterAnswer, type RosterAnswer, type RosterStatus } from './messages.ts';
+import type { RosterKeeper, RosterKeeperDeps, RosterKeeperOptions, RosterView } from './ports.ts';
 import { createProposer, type Proposed } from './proposer.ts';
 import { answerRequest } from './responder.ts';
+import { createRestorer } from './restorer.ts';
 import { createSigner } from './signer.ts';
-import { endOf, genesisOf, lastPlace, type RosterMember } from './statement-set.ts';
-import type { StatementId } from './statements.ts';
-
-export interface RosterKeeperDeps extends AskDeps {
-  readonly clock: Clock;
-  readonly random: Random;
-  /** This node, as its own platform attests it. */
-  readonly self: RosterEntry;
-  readonly store: RosterStore;
-  /** Ed25519 with the node key. */
-  sign(message: Uint8Array): Uint8Array;
-  /** Attested peers, with platform and operator as attested. */
-  connected(): readonly RosterEntry[];
-  /** Of this node's chain; 0 before it knows one. */
-  height(): number;
-  /** Ed25519 keys of an operator in this and all earlier versions of the configuration. */
-  operatorKeys(operator: string): readonly Uint8Array[];
-  report?(event: RosterReport): void;
-}
-
-export interface RosterKeeperOptions {
-  readonly clusterId: ClusterId;
-  /** Started without bootstrap addresses, or told to found. */
-  readonly mayFound: boolean;
-  /** Of the configuration: one node is a cluster. */
-  readonly allowUnbacked: boolean;
-  readonly onChange?: (view: RosterView) => void;
-}
-
-export interface RosterView {
-  /** 32 bytes; undefined before a genesis is known. */
-  readonly genesisId: Uint8Array | undefined;
-  /** Ascending by node id. */
-  readonly members: readonly RosterMember[];
-  readonly rosterHash: Uint8Array;
-  /** `waiting`: no genesis yet. `removed`: evicted, or taken off by its operator; it does not ask again. */
-  readonly self: 'waiting' | 'joining' | 'member' | 'left' | 'removed';
-}
-
-export type RosterReport =
-  /** Loud: this cluster id has two geneses; one of them has to be wiped. */
-  | { readonly kind: 'other-genesis'; readonly nodeId: NodeId; readonly theirs: Uint8Array }
-  /** One of the two does not take what the other holds. */
-  | {
-      readonly kind: 'apart';
-      readonly nodeId: NodeId;
-      readonly refused: AnswerRefusalReason | undefined;
-      readonly refusedByPeer: AnswerRefusalReason | undefined;
-    }
-  /** A port or callback threw; the keeper goes on. */
-  | { readonly kind: 'failed'; readonly error: unknown }
-  | { readonly kind: 'not-joined'; readonly outcome: Exclude<Proposed, { kind: 'done' }> };
-
-export interface RosterKeeper extends Part {
-  view(): RosterView;
-  /** The answer to a request of an attested peer. Never throws for what the request says. */
-  handle(peer: RosterEntry, payload: Uint8Array): Promise<Uint8Array>;
-  peerUp(nodeId: NodeId): void;
-  peerDown(nodeId: NodeId): void;
-  /**
-   * Agrees to evict a member, for an hour, and evicts it if a majority agrees already.
-   * @throws KithError `not-a-member`, or why `signal` aborted.
-   */
-  evict(nodeId: NodeId, options?: { signal?: AbortSignal | undefined }): Promise<Proposed>;
-  /** Agrees, for an hour, that nodes of an evicted platform join again. */
-  readmit(platform: string): void;
-  /** Leaves for good and tells the others; not for restarts. Resolves when they were told or `signal` aborted. */
-  leave(options?: { signal?: AbortSignal | undefined }): Promise<Proposed>;
-  /** Takes a statement made elsewhere, such as an operator's leave; undefined if it is held now. */
-  submit(statement: Uint8Array): Promise<AnswerRefusalReason | undefined>;
-  history(): readonly HeldRoster[];
-  /** A roster by its hash: in force, held lately, or named by a statement. */
-  rosterByHash(rosterHash: Uint8Array): readonly RosterMember[] | undefined;
-  /** The statement a member's place comes from, for status. */
-  placeOf(nodeId: NodeId): StatementId | undefined;
-}
+import { endOf, genesisOf, lastPlace, sameEntry } from './statement-set.ts';
 
 /** The kept roster of one node. Nothing is read or sent before `start`. */
 export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeperOptions): RosterKeeper {
@@ -110,14 +30,13 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
   const due = new Set<NodeId>();
   const heights = new Map<NodeId, number>();
   let leaving = false;
-  let wake: (() => void) | undefined;
+  let isMember = false;
   let starting: Promise<void> | undefined;
   let running: Promise<void> | undefined;
   let syncAt = 0;
   let retryAt = 0;
   let failures = 0;
 
-  const wakeUp = () => wake?.();
   const ledger = createLedger(deps, { ...options, onGrown });
   const connectedEntry = (nodeId: NodeId) => deps.connected().find((peer) => peer.nodeId === nodeId);
 
@@ -125,8 +44,17 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     for (const { nodeId } of deps.connected()) due.add(nodeId);
     failures = 0;
     retryAt = 0;
+    tellReplaced();
     options.onChange?.(view());
-    wakeUp();
+    loop.wake();
+  }
+
+  /** Once, when the place of this node has gone to another on its platform. */
+  function tellReplaced(): void {
+    const was = isMember;
+    isMember = standing() === 'member';
+    const by = was && !isMember && ledger.members.find(({ platform }) => platform === me.platform);
+    if (by) deps.report?.({ kind: 'replaced', by: by.nodeId });
   }
 
   const status = (): RosterStatus => {
@@ -150,6 +78,7 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
   const founding = createFounding({ ...deps, ledger }, options);
   const signer = createSigner({ ...deps, ledger });
   const proposer = createProposer({ ...deps, ledger, signer, membersHeight });
+  const restorer = createRestorer({ ...deps, ledger, signer, membersHeight });
 
   function heard(peer: RosterEntry, said: RosterStatus): void {
     founding.heard(peer.nodeId, said);
@@ -170,6 +99,7 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     members: ledger.members,
     rosterHash: ledger.rosterHash,
     self: standing(),
+    missing: restorer.plan()?.absent ?? [],
   });
 
   async function compare(nodeId: NodeId): Promise<void> {
@@ -198,12 +128,24 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     return (a! * 256 + b!) % n;
   };
 
-  /** A step towards being a member. */
-  async function settle(): Promise<void> {
+  /** When there is something to settle, on the monotonic clock. */
+  function settleAt(): number | undefined {
     const now = standing();
-    if (now !== 'waiting' && now !== 'joining') return;
-    if (clock.monotonic() < retryAt) return;
+    if (now === 'waiting' || now === 'joining') return retryAt;
+    const turn = now === 'member' ? restorer.turnMs() : undefined;
+    return turn && Math.max(turn, retryAt);
+  }
+
+  /** A step towards being a member, or towards a roster of which a majority is there. */
+  async function settle(): Promise<void> {
+    const at = settleAt();
+    if (at === undefined || clock.monotonic() < at) return;
+    const now = standing();
     fail();
+    if (now === 'member') {
+      unsettled('not-restored', await restorer.propose({ signal }));
+      return;
+    }
     if (now === 'waiting') {
       if (options.mayFound && options.allowUnbacked) await founding.alone();
       else for (const { nodeId } of deps.connected()) due.add(nodeId);
@@ -213,10 +155,13 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     const own = taken.find(({ nodeId }) => nodeId === me.nodeId);
     // It moved to a platform whose node is another member: its own old place ends first.
     if (taken.length > 1 && own) await proposer.leave(own, 'left');
-    const outcome = await proposer.join({ signal });
+    unsettled('not-joined', await proposer.join({ signal }));
+  }
+
+  function unsettled(kind: 'not-joined' | 'not-restored', outcome: Proposed): void {
     if (outcome.kind === 'done') return;
     for (const { nodeId, word } of outcome.words) if (word === 'other-frontier') due.add(nodeId);
-    deps.report?.({ kind: 'not-joined', outcome });
+    deps.report?.({ kind, outcome });
   }
 
   async function round(): Promise<void> {
@@ -233,41 +178,26 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     await settle();
   }
 
-  function pause(): Promise<void> {
-    if (due.size > 0) return Promise.resolve();
-    const unsettled = ['waiting', 'joining'].includes(standing());
-    const until = unsettled ? Math.min(syncAt, retryAt) : syncAt;
-    return new Promise((resolve) => {
-      const done = () => {
-        timer.cancel();
-        wake = undefined;
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = clock.schedule(Math.max(1, until - clock.monotonic()), done);
-      wake = done;
-      signal.addEventListener('abort', done, { once: true });
-    });
-  }
-
-  async function run(): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await round();
-      } catch (error) {
-        if (!signal.aborted) deps.report?.({ kind: 'failed', error });
-      }
-      if (!signal.aborted) await pause();
-    }
-  }
+  const loop = createLoop({
+    clock,
+    signal,
+    round,
+    /** At once while somebody is due. */
+    nextMs() {
+      if (due.size > 0) return undefined;
+      return Math.min(syncAt, settleAt() ?? syncAt);
+    },
+    failed: (error) => deps.report?.({ kind: 'failed', error }),
+  });
 
   async function begin(parent: AbortSignal | undefined): Promise<void> {
     await ledger.load({ signal: parent });
     throwIfAborted(parent);
     throwIfAborted(signal);
+    isMember = standing() === 'member';
     options.onChange?.(view());
     for (const { nodeId } of deps.connected()) due.add(nodeId);
-    running = run();
+    running = loop.run();
   }
 
   /** Compares with everybody connected, for as long as the caller waits. */
@@ -302,12 +232,14 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     },
     peerUp(nodeId) {
       due.add(nodeId);
-      wakeUp();
+      loop.wake();
     },
     peerDown(nodeId) {
       due.delete(nodeId);
       heights.delete(nodeId);
       founding.gone(nodeId);
+      // Nobody is replaced while it is connected.
+      loop.wake();
     },
     async evict(nodeId, { signal: parent } = {}) {
       const place = ledger.members.find((member) => member.nodeId === nodeId);
@@ -321,6 +253,15 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
       leaving = true;
       if (!place) return { kind: 'done' };
       const outcome = await proposer.leave(place, 'left');
+      await tellAll(parent);
+      return outcome;
+    },
+    async leaveFor(oldNodeId, sign, { signal: parent } = {}) {
+      if (oldNodeId === me.nodeId) throw new KithError('own-id', 'this is the id the node has now');
+      const place = lastPlace(ledger.set, ({ nodeId }) => nodeId === oldNodeId);
+      if (!place) return { kind: 'not-yet', signed: 0, words: [], reason: 'not-a-member' };
+      if (endOf(ledger.set, place.joinId, oldNodeId)) return { kind: 'done' };
+      const outcome = await proposer.leave(place, 'replaced', sign);
       await tellAll(parent);
       return outcome;
     },

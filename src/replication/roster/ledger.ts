@@ -4,8 +4,10 @@
 import { equalBytes, toHex } from '../../core/bytes.ts';
 import { KithError, messageOf } from '../../core/errors.ts';
 import type { ClusterId } from '../../core/ids.ts';
-import { type AdmissionContext, admitStatement, type RosterRefusalReason } from './admission.ts';
+import type { RosterEntry } from '../../core/roster.ts';
+import { type AdmissionContext, admitStatement } from './admission.ts';
 import { HELD_BLOCKS, HISTORY_MAX } from './limits.ts';
+import type { RosterRefusalReason } from './refusals.ts';
 import {
   digestOf,
   hashOf,
@@ -46,6 +48,8 @@ export interface HeldRoster {
 
 export interface LedgerDeps {
   readonly store: RosterStore;
+  readonly self: RosterEntry;
+  connected(): readonly RosterEntry[];
   height(): number;
   operatorKeys(operator: string): readonly Uint8Array[];
 }
@@ -108,6 +112,8 @@ export function createLedger(deps: LedgerDeps, options: LedgerOptions): Ledger {
           ({ rosterHash, untilHeight }) =>
             equalBytes(rosterHash, wanted) && (untilHeight === undefined || untilHeight + HELD_BLOCKS >= height),
         ),
+      self: deps.self,
+      connected: () => deps.connected(),
       operatorKeys: deps.operatorKeys,
     };
   };
@@ -213,7 +219,7 @@ function namedRoster(set: StatementSet, wanted: Uint8Array): readonly RosterMemb
   const name = toHex(wanted);
   for (const { statement } of set.values()) {
     const { body } = statement;
-    if (body.kind !== 'join' && body.kind !== 'eviction') continue;
+    if (body.kind === 'genesis' || body.kind === 'leave') continue;
     if (toHex(body.rosterHash) !== name) continue;
     const basis = upTo(set, body.after);
     return basis && membersOf(basis);

@@ -6,7 +6,7 @@ export const MEMBERS_MAX = 32;
 export const STATEMENTS_MAX = 4_096;
 /** Between two majority statements every member can leave in each of three ways; the rest is for concurrent joins. */
 export const AFTER_MAX = 128;
-/** The largest roster and a joiner. */
+/** The largest roster and a joiner. A restore of it has 31 replacements of 87 bytes, and no joiner. */
 export const SIGNATURES_MAX = MEMBERS_MAX + 1;
 /** 128 ids of 34 bytes, 33 signatures of 116, and half a kilobyte of the rest, rounded up. */
 export const STATEMENT_BYTES_MAX = 12_288;
@@ -35,6 +35,8 @@ export const REQUEST_TIMEOUT_MS = 5_000;
 export const SYNC_INTERVAL_MS = 10_000;
 /** A signer stands by one statement on a roster for so long, then signs another: its proposer may have crashed. */
 export const SIGNED_FOR_MS = 10_000;
+/** Members of which no majority is left propose to restore the roster one after another; longer than a signature binds. */
+export const RESTORE_TURN_MS = 15_000;
 /** First wait after a join or founding that failed; doubled each time, with jitter of as much again. */
 export const RETRY_MS_MIN = 500;
 /** A node that cannot join does nothing useful: no longer than one interval of comparing. */

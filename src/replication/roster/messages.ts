@@ -2,8 +2,8 @@
 
 import { type CborValue, decodeCbor, encodeCbor } from '../../core/cbor.ts';
 import { bytes, bytesUpTo, closed, list, type Static, shape, Type, uint } from '../../core/schema.ts';
-import { ROSTER_REFUSALS, type RosterRefusalReason } from './admission.ts';
 import { IDS_PER_PAGE, MESSAGE_BYTES_MAX, STATEMENT_BYTES_MAX, STATEMENTS_MAX, STATEMENTS_PER_PAGE } from './limits.ts';
+import { ROSTER_REFUSALS, type RosterRefusalReason } from './refusals.ts';
 
 /** Why a member does not sign, found or take, beyond what makes a statement inadmissible to everybody. */
 export const SIGNER_REFUSALS = {
@@ -14,6 +14,7 @@ export const SIGNER_REFUSALS = {
   'other-frontier': 'this node holds other statements: compare first',
   height: 'the height is too far from the one this node sees',
   'not-attested': 'the node asking did not attest as the one that is named',
+  'not-all-attested': 'this node does not see all who must sign, attested as the ones that are named',
   'replaced-is-connected': 'the member to be replaced is connected',
   evicted: 'the node or its platform was evicted, and nobody here said that it may return',
   removed: 'the operator took this node id off the roster',

@@ -3,12 +3,12 @@
 
 import { idBytes, type NodeId, nodeIdFromBytes } from '../../core/ids.ts';
 import type { RosterEntry } from '../../core/roster.ts';
-import { majority, placesTaken, sameEntry } from './admission.ts';
+import { majority, placesTaken } from './admission.ts';
 import { type AskDeps, askPeer } from './compare.ts';
 import type { Ledger } from './ledger.ts';
 import type { AnswerRefusalReason } from './messages.ts';
 import type { Signer } from './signer.ts';
-import { genesisOf, headsOf, type RosterMember } from './statement-set.ts';
+import { genesisOf, headsOf, type RosterMember, sameEntry } from './statement-set.ts';
 import { type Eviction, encodeBody, type Join, type StatementSignature, statementMessage } from './statements.ts';
 
 export interface ProposerDeps extends AskDeps {
@@ -35,8 +35,15 @@ export type Proposed =
 export interface Proposer {
   /** This node's join. @throws if `signal` aborts. */
   join(options: { signal: AbortSignal }): Promise<Proposed>;
-  /** Ends a place of this node. */
-  leave(place: RosterMember, reason: 'left' | 'replaced'): Promise<Proposed>;
+  /**
+   * Ends a place of this node, under this or an earlier id.
+   * @param sign with the key of the place's node; this node's own unless given.
+   */
+  leave(
+    place: RosterMember,
+    reason: 'left' | 'replaced',
+    sign?: (message: Uint8Array) => Uint8Array,
+  ): Promise<Proposed>;
   evict(place: RosterMember, options: { signal: AbortSignal }): Promise<Proposed>;
 }
 
@@ -95,11 +102,11 @@ export function createProposer(deps: ProposerDeps): Proposer {
       const own = { signer: idBytes(nodeId), signature: deps.sign(statementMessage(body)) };
       return collect(body, [own], { signal });
     },
-    async leave({ joinId, nodeId }, reason) {
+    async leave({ joinId, nodeId }, reason, sign = deps.sign) {
       const base = common();
       if (!base) return refused('no-genesis');
       const body = { kind: 'leave', ...base, nodeId, joinId, reason } as const;
-      const signature = deps.sign(statementMessage(body));
+      const signature = sign(statementMessage(body));
       const taken = await ledger.take([{ body, signatures: [{ signer: idBytes(nodeId), signature }] }]);
       if (taken.kind === 'not-stored') return refused('not-stored');
       return taken.refused[0] ? refused(taken.refused[0].reason) : { kind: 'done' };

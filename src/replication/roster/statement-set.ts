@@ -3,16 +3,19 @@
 
 import { sha256 } from '#crypto';
 import { concatBytes, fromHex, utf8 } from '../../core/bytes.ts';
+import { unreachable } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { LABEL_ROSTER_DIGEST } from '../../core/labels.ts';
 import { type RosterEntry, rosterHash } from '../../core/roster.ts';
-import { type Genesis, parentsOf, type RosterStatement, type StatementId } from './statements.ts';
+import { type Genesis, parentsOf, type Restore, type RosterStatement, type StatementId } from './statements.ts';
 
 export interface HeldStatement {
   readonly id: StatementId;
   readonly statement: RosterStatement;
   /** Longest way back to the genesis: later statements have more. */
   readonly generation: number;
+  /** The places it gives. */
+  readonly entries: readonly RosterEntry[];
 }
 
 /** Closed: with each statement it holds those that one comes after. In the order in which they came. */
@@ -34,7 +37,39 @@ export function held(set: StatementSet, id: StatementId, statement: RosterStatem
     if (!known) return undefined;
     generation = Math.max(generation, known.generation + 1);
   }
-  return { id, statement, generation };
+  return { id, statement, generation, entries: entriesOf(set, statement) };
+}
+
+function entriesOf(set: StatementSet, { body }: RosterStatement): readonly RosterEntry[] {
+  switch (body.kind) {
+    case 'genesis':
+      return body.founders.map(entryOf);
+    case 'join':
+      return [entryOf(body)];
+    case 'restore':
+      return restoredEntries(membersOf(upTo(set, body.after) ?? NO_STATEMENTS), body);
+    case 'leave':
+    case 'eviction':
+      return [];
+    default:
+      return unreachable(body);
+  }
+}
+
+export const sameEntry = (a: RosterEntry, b: RosterEntry): boolean =>
+  a.nodeId === b.nodeId && a.platform === b.platform && a.operator === b.operator;
+
+const entryOf = ({ nodeId, platform, operator }: RosterEntry): RosterEntry => ({ nodeId, platform, operator });
+
+/** Who comes in place of whom: each on the platform of the member it replaces. */
+export function restoredEntries(
+  basis: readonly RosterEntry[],
+  { replacements }: Pick<Restore, 'replacements'>,
+): RosterEntry[] {
+  return replacements.flatMap(({ nodeId, replaces }) => {
+    const old = basis.find((member) => member.nodeId === replaces);
+    return old ? [{ ...entryOf(old), nodeId }] : [];
+  });
 }
 
 /** Commutative, associative and idempotent in what it means; on equal ids the first keeps its signatures. */
@@ -89,12 +124,9 @@ const isLater = (a: Place, b: Place): boolean => {
 
 function placesOf(set: StatementSet): Place[] {
   const places: Place[] = [];
-  for (const { id, generation, statement } of set.values()) {
-    const { body } = statement;
-    if (body.kind !== 'genesis' && body.kind !== 'join') continue;
-    for (const { nodeId, platform, operator } of body.kind === 'genesis' ? body.founders : [body]) {
-      places.push({ nodeId, platform, operator, joinId: id, joinHeight: body.height, generation });
-    }
+  for (const { id, generation, statement, entries } of set.values()) {
+    const joinHeight = statement.body.kind === 'leave' ? 0 : statement.body.height;
+    for (const entry of entries) places.push({ ...entry, joinId: id, joinHeight, generation });
   }
   return places;
 }

@@ -1,4 +1,4 @@
-// What members say about who belongs to the cluster: genesis, join, leave, eviction. Immutable, in deterministic CBOR,
+// What members say about who belongs to the cluster: genesis, join, leave, eviction, restore. Immutable, in deterministic CBOR,
 // signed with Ed25519, named by the hash of what was signed. Signatures are not part of the name: two collections of
 // signatures under one text are one statement.
 
@@ -10,7 +10,7 @@ import { type ClusterId, clusterIdFromBytes, idBytes, type NodeId, nodeIdFromByt
 import { LABEL_ROSTER_STATEMENT, LABEL_ROSTER_STATEMENT_ID } from '../../core/labels.ts';
 import type { RosterEntry } from '../../core/roster.ts';
 import { bytes, closed, list, type Static, shape, Type, text, uint } from '../../core/schema.ts';
-import { AFTER_MAX, NAME_CHARS_MAX, SIGNATURES_MAX, STATEMENT_BYTES_MAX } from './limits.ts';
+import { AFTER_MAX, MEMBERS_MAX, NAME_CHARS_MAX, SIGNATURES_MAX, STATEMENT_BYTES_MAX } from './limits.ts';
 
 /** Lower-case hex of 32 bytes: sorts like the bytes. */
 export type StatementId = string;
@@ -61,7 +61,23 @@ export interface Eviction extends Common, OnRoster {
   readonly height: number;
 }
 
-export type StatementBody = Genesis | Join | Leave | Eviction;
+/** A member that came back under another id, on the platform and of the operator that it had in the basis. */
+export interface Replacement {
+  readonly nodeId: NodeId;
+  readonly replaces: NodeId;
+}
+
+/** All that lost their ids at once, when those left are no majority: signed on every platform of the roster. */
+export interface Restore extends Common, OnRoster {
+  readonly kind: 'restore';
+  /** Ascending by node id. */
+  readonly replacements: readonly Replacement[];
+  readonly height: number;
+}
+
+/** What is said on a roster, by those on it. */
+export type OnRosterBody = Join | Eviction | Restore;
+export type StatementBody = Genesis | Leave | OnRosterBody;
 
 export interface StatementSignature {
   /** Ed25519 public key: a node id, or an operator's key. */
@@ -117,7 +133,20 @@ const evictionShape = closed({
   joinId: hash,
   height: uint(),
 });
-const bodySchema = Type.Union([genesisShape, joinShape, leaveShape, evictionShape]);
+/** In the order of node ids as they are written, which is not that of their bytes. */
+function nodeIdOf(item: unknown): string {
+  const nodeId = (item as { readonly nodeId?: unknown } | null)?.nodeId;
+  return nodeId instanceof Uint8Array && nodeId.length === 32 ? nodeIdFromBytes(nodeId) : '';
+}
+const replacements = list(closed({ nodeId: hash, replaces: hash }), MEMBERS_MAX - 1, 1);
+const restoreShape = closed({
+  kind: Type.Literal('restore'),
+  ...common,
+  ...onRoster,
+  replacements: Type.Refine(replacements, ascending(nodeIdOf), () => 'must be ascending'),
+  height: uint(),
+});
+const bodySchema = Type.Union([genesisShape, joinShape, leaveShape, evictionShape, restoreShape]);
 const bodyShape = shape(bodySchema);
 const statementShape = shape(
   closed({ body: bodySchema, signatures: list(closed({ signer: hash, signature: bytes(64) }), SIGNATURES_MAX) }),
@@ -140,6 +169,13 @@ function plainBody(body: StatementBody): CborValue {
     case 'eviction': {
       const who = { nodeId: idBytes(body.nodeId), joinId: fromHex(body.joinId) };
       return { ...base, ...plainOnRoster(body), ...who, height: body.height };
+    }
+    case 'restore': {
+      const replacements = body.replacements.map(({ nodeId, replaces }) => ({
+        nodeId: idBytes(nodeId),
+        replaces: idBytes(replaces),
+      }));
+      return { ...base, ...plainOnRoster(body), replacements, height: body.height };
     }
     default:
       return unreachable(body);
@@ -173,6 +209,13 @@ function typedBody(plain: Static<typeof bodySchema>): StatementBody {
     case 'eviction': {
       const who = { nodeId: nodeIdFromBytes(plain.nodeId), joinId: toHex(plain.joinId) };
       return { ...plain, ...base, ...who, after: plain.after.map(toHex) };
+    }
+    case 'restore': {
+      const replacements = plain.replacements.map(({ nodeId, replaces }) => ({
+        nodeId: nodeIdFromBytes(nodeId),
+        replaces: nodeIdFromBytes(replaces),
+      }));
+      return { ...plain, ...base, replacements, after: plain.after.map(toHex) };
     }
     default:
       return unreachable(plain);

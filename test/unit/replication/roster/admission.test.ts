@@ -2,27 +2,31 @@ import { describe, expect, it } from 'vitest';
 import { ed25519PublicKey, sha256 } from '#crypto';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import { clusterIdFromBytes } from '../../../../src/core/ids.ts';
-import { type Admission, type AdmissionContext, admitStatement } from '../../../../src/replication/roster/admission.ts';
+import { admitStatement } from '../../../../src/replication/roster/admission.ts';
 import { HELD_BLOCKS, MEMBERS_MAX, STATEMENTS_MAX } from '../../../../src/replication/roster/limits.ts';
 import {
   endOf,
-  genesisOf,
   type HeldStatement,
   hashOf,
-  headsOf,
   membersOf,
   NO_STATEMENTS,
-  type StatementSet,
 } from '../../../../src/replication/roster/statement-set.ts';
-import type {
-  Eviction,
-  Genesis,
-  Join,
-  Leave,
-  RosterStatement,
-  StatementId,
-} from '../../../../src/replication/roster/statements.ts';
-import { clusterId, entryOf, type RosterIdentity, rosterIdentity, signedBy } from '../../../support/roster.ts';
+import type { Join, Leave } from '../../../../src/replication/roster/statements.ts';
+import { type RosterIdentity, rosterIdentity, signedBy } from '../../../support/roster.ts';
+import {
+  context,
+  eviction,
+  founders,
+  genesis,
+  grown,
+  ids,
+  join,
+  leave,
+  onRoster,
+  placeIn,
+  refusal,
+  sorted,
+} from '../../../support/roster-statements.ts';
 
 const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => rosterIdentity(name)) as [
   RosterIdentity,
@@ -32,60 +36,6 @@ const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => rosterIdentity(n
   RosterIdentity,
 ];
 const operatorSecret = sha256(utf8('operator'));
-
-const context: AdmissionContext = {
-  clusterId,
-  allowUnbacked: false,
-  height: 100,
-  heldSince: () => 100,
-  heldLately: () => true,
-  operatorKeys: () => [],
-};
-
-const founders = (...of: RosterIdentity[]) => of.map(entryOf).sort((x, y) => (x.nodeId < y.nodeId ? -1 : 1));
-const genesis = (...of: RosterIdentity[]): Genesis => ({
-  kind: 'genesis',
-  clusterId,
-  genesisId: sha256(utf8('genesis')),
-  founders: founders(...of),
-  height: 10,
-});
-const base = (set: StatementSet) => ({ clusterId, genesisId: genesisOf(set)!.body.genesisId });
-const onRoster = (set: StatementSet) => ({ after: headsOf(set), rosterHash: hashOf(membersOf(set)) });
-const join = (set: StatementSet, who: RosterIdentity, more: Partial<Join> = {}): Join => ({
-  kind: 'join',
-  ...base(set),
-  ...entryOf(who),
-  ...onRoster(set),
-  height: 100,
-  ...more,
-});
-const placeIn = (set: StatementSet, who: RosterIdentity): StatementId =>
-  membersOf(set).find(({ nodeId }) => nodeId === who.nodeId)!.joinId;
-const leave = (set: StatementSet, who: RosterIdentity, reason: Leave['reason'] = 'left'): Leave => ({
-  kind: 'leave',
-  ...base(set),
-  nodeId: who.nodeId,
-  joinId: placeIn(set, who),
-  reason,
-});
-const eviction = (set: StatementSet, who: RosterIdentity): Eviction => ({
-  kind: 'eviction',
-  ...base(set),
-  ...onRoster(set),
-  nodeId: who.nodeId,
-  joinId: placeIn(set, who),
-  height: 100,
-});
-
-function grown(set: StatementSet, statement: RosterStatement, by = context): StatementSet {
-  const admission = admitStatement(set, statement, by);
-  if (admission.kind !== 'admitted') throw new Error(JSON.stringify(admission));
-  return new Map(set).set(admission.held.id, admission.held);
-}
-const refusal = (admission: Admission) => (admission.kind === 'refused' ? admission.reason : admission.kind);
-const ids = (set: StatementSet) => membersOf(set).map(({ nodeId }) => nodeId);
-const sorted = (...who: RosterIdentity[]) => who.map(({ nodeId }) => nodeId).sort();
 
 const pair = grown(NO_STATEMENTS, signedBy(genesis(a, b), a, b));
 const three = grown(pair, signedBy(join(pair, c), a, b, c));

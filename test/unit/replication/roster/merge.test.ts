@@ -25,7 +25,7 @@ const genesisId = sha256(utf8('genesis'));
 const people = [0, 1, 2].flatMap((p) => [0, 1, 2].map((n) => rosterIdentity(`${n}`, `platform ${(p + n) % 3}`)));
 
 const step = fc.record({
-  kind: fc.constantFrom('join', 'leave', 'evict'),
+  kind: fc.constantFrom('join', 'leave', 'evict', 'restore'),
   who: fc.nat(8),
   cut: fc.nat(),
   pick: fc.nat(),
@@ -50,7 +50,14 @@ function historyOf(steps: readonly { kind: string; who: number; cut: number; pic
     const members = membersOf(part);
     const onRoster = { after: headsOf(part), rosterHash: hashOf(members), height: 1 + (pick % 3) };
     const target = members[pick % Math.max(1, members.length)];
-    if (kind === 'join') add({ kind: 'join', ...common, ...entryOf(people[who]!), ...onRoster });
+    const fresh = people.filter(({ nodeId }) => !members.some((member) => member.nodeId === nodeId));
+    const replacements = members.slice(0, 1 + (pick % 2)).flatMap(({ nodeId: replaces }, n) => {
+      const one = fresh[(who + n) % Math.max(1, fresh.length)];
+      return one ? [{ nodeId: one.nodeId, replaces }] : [];
+    });
+    if (kind === 'restore') {
+      if (replacements.length > 0) add({ kind: 'restore', ...common, ...onRoster, replacements });
+    } else if (kind === 'join') add({ kind: 'join', ...common, ...entryOf(people[who]!), ...onRoster });
     else if (target) {
       const { nodeId, joinId } = target;
       if (kind === 'leave') add({ kind: 'leave', ...common, nodeId, joinId, reason: 'left' });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ed25519PublicKey, sha256 } from '#crypto';
+import { ed25519PublicKey, ed25519Sign, sha256 } from '#crypto';
 import { toHex, utf8 } from '../../../../src/core/bytes.ts';
 import { encodeStatement } from '../../../../src/replication/index.ts';
 import {
@@ -279,6 +279,54 @@ describe('an operator', () => {
     await world.clock.advance(MINUTE);
     expect(agree(nodes[0]!, nodes[1]!)).toBe(true);
     expect(bad.keeper.view().self).toBe('removed');
+    await world.stop();
+  });
+});
+
+describe('a node that had another id', () => {
+  const signAs = (secret: Uint8Array) => (message: Uint8Array) => ed25519Sign(secret, message);
+
+  it('leaves under the old one with that one’s key, everywhere and once', async () => {
+    const { world, nodes } = await cluster(3);
+    const old = nodes.pop()!;
+    world.crash(old);
+    const { nodeId, secret } = old.identity;
+    const moved = await world.add(rosterIdentity('moved'));
+    await world.clock.advance(MINUTE);
+    expect(rosterOf(moved)).toHaveLength(4);
+    expect(await world.clock.settle(moved.keeper.leaveFor(nodeId, signAs(secret)))).toEqual({ kind: 'done' });
+    await world.clock.advance(1_000);
+    expect(agree(...nodes, moved)).toBe(true);
+    const held = moved.stored.size;
+    expect(await world.clock.settle(moved.keeper.leaveFor(nodeId, signAs(secret)))).toEqual({ kind: 'done' });
+    expect(moved.stored.size).toBe(held);
+    await world.stop();
+  });
+
+  it('leaves under it also when it has taken that place itself', async () => {
+    const { world, nodes } = await cluster(3);
+    const old = nodes.pop()!;
+    world.crash(old);
+    const fresh = await world.add(rosterIdentity('fresh', '2'));
+    await world.clock.advance(MINUTE);
+    const { nodeId, secret } = old.identity;
+    expect(await world.clock.settle(fresh.keeper.leaveFor(nodeId, signAs(secret)))).toEqual({ kind: 'done' });
+    await world.clock.advance(1_000);
+    expect(agree(...nodes, fresh)).toBe(true);
+    await world.stop();
+  });
+
+  it('cannot leave for another, nor for one that never was, nor for itself', async () => {
+    const { world, nodes } = await cluster(3);
+    const [one, two] = nodes.map(({ identity }) => identity) as [RosterNode['identity'], RosterNode['identity']];
+    const { keeper } = nodes[0]!;
+    const forged = await world.clock.settle(keeper.leaveFor(two.nodeId, signAs(one.secret)));
+    expect(forged).toMatchObject({ kind: 'not-yet', reason: 'bad-signature' });
+    const never = rosterIdentity('never');
+    const unknown = await world.clock.settle(keeper.leaveFor(never.nodeId, signAs(never.secret)));
+    expect(unknown).toMatchObject({ kind: 'not-yet', reason: 'not-a-member' });
+    await expect(keeper.leaveFor(one.nodeId, signAs(one.secret))).rejects.toMatchObject({ code: 'own-id' });
+    expect(agree(...nodes)).toBe(true);
     await world.stop();
   });
 });
