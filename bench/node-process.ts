@@ -144,7 +144,7 @@ function timer() {
 
 async function open(): Promise<void> {
   const began = performance.now();
-  const { store } = await launch({ disk, clock, random, log, sealingKeys }, cluster.id, {
+  const { store } = await launch({ disk, clock, random, log, sealingKeys, recoveryKeys: undefined }, cluster.id, {
     signal: new AbortController().signal,
     waitsFor: () => undefined,
   });

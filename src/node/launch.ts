@@ -11,6 +11,7 @@ import { Secret } from '../core/secret.ts';
 import type { Disk } from './disk.ts';
 import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
+import { type RecoveryKeys, recoveryWrapFor } from './recovery-wrap.ts';
 import type { KeyOptions, SealingKeys } from './sealing-keys.ts';
 import { storeError } from './store/errors.ts';
 import {
@@ -28,6 +29,8 @@ export interface LaunchDeps {
   readonly random: Random;
   readonly log: Log;
   readonly sealingKeys: SealingKeys;
+  /** Of the configuration in force. */
+  readonly recoveryKeys: RecoveryKeys | undefined;
 }
 
 const SECRET_BYTES = 32;
@@ -88,7 +91,8 @@ async function open(deps: LaunchDeps, header: StoreHeader, sealingKey: Secret, i
     nodeSecret: Secret.own(stored.nodeSecret),
     logKey: Secret.own(stored.logKey),
   };
-  return { store, identity, incarnation, fresh: false };
+  const recoveryWrap = await wrapFor(deps, store, header.recoveryWrappedDataKey);
+  return { store, identity, incarnation, fresh: false, recoveryWrap };
 }
 
 /** A crash before a header is written leaves records that nobody can read: the next launch sets them aside. */
@@ -100,7 +104,17 @@ async function make(deps: LaunchDeps, clusterId: ClusterId, options: KeyOptions)
   const store = await makeEmpty(deps, clusterId, nodeId);
   const record = { nodeSecret: nodeSecret.expose(), logKey: logKey.expose() };
   await store.commit([identityOf(store).put(IDENTITY_KEY, record)]);
-  return { store, identity: { nodeId, nodeSecret, logKey }, incarnation: 1, fresh: true };
+  const recoveryWrap = await wrapFor(deps, store, undefined);
+  return { store, identity: { nodeId, nodeSecret, logKey }, incarnation: 1, fresh: true, recoveryWrap };
+}
+
+async function wrapFor(deps: LaunchDeps, store: SealedStore, existing: Uint8Array | undefined) {
+  try {
+    return recoveryWrapFor(deps, store, deps.recoveryKeys, existing);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 async function makeEmpty(deps: LaunchDeps, clusterId: ClusterId, nodeId: NodeId): Promise<SealedStore> {

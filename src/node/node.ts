@@ -23,6 +23,7 @@ import { launch } from './launch.ts';
 import { createNodeService, type Opened } from './node-service.ts';
 import { createOperations } from './operations.ts';
 import { missingAmongPeers, missingForReady } from './readiness.ts';
+import { recoveryKeysOf } from './recovery-wrap.ts';
 import { findRollback } from './rollback.ts';
 import { assemble, type Running, type RunningDeps, type RunningOptions } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
@@ -238,7 +239,7 @@ class Node implements KithNode {
     const condition = this.#condition;
     condition.enter('recovering', ['opening the store']);
     const waitsFor = (reason: string) => condition.enter('recovering', [reason]);
-    const deps = { ...this.#deps, sealingKeys: this.#sealingKeys };
+    const deps = { ...this.#deps, sealingKeys: this.#sealingKeys, recoveryKeys: recoveryKeysOf(cluster) };
     const launched = await launch(deps, cluster.id, { signal, waitsFor });
     condition.incarnation = launched.incarnation;
     condition.rollback = findRollback(launched.store.head, this.#company?.sealingKeys.recovered?.heads ?? []);
