@@ -106,6 +106,7 @@ class Node implements KithNode {
         openSealed: counting(() => disk.openSealed()),
         openChain: (how) => disk.openChain(how),
         setAside: () => disk.setAside(),
+        setAsideStores: () => disk.setAsideStores(),
       },
     };
     this.#options = options;
