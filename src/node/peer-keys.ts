@@ -3,11 +3,14 @@
 import { ed25519Sign } from '#crypto';
 import { sleep } from '../core/deadline.ts';
 import { messageOf } from '../core/errors.ts';
+import type { NodeId } from '../core/ids.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import {
   createDealer,
   type Dealer,
+  type NotRecoverable,
   type Recovered,
+  type RecoveryOptions,
   type RecoveryReport,
   recoverSealingKey,
 } from '../keyserver/index.ts';
@@ -19,6 +22,8 @@ import { type Membership, membersView } from './membership.ts';
 import { memoryOnlyHeader, ownHeader } from './own-header.ts';
 import type { Peering } from './peering.ts';
 import type { SealingKeys } from './sealing-keys.ts';
+import type { AskMembers } from './set-aside/keys.ts';
+import type { StoreHeader } from './store/index.ts';
 
 export interface PeerKeysDeps {
   readonly clock: Clock;
@@ -41,7 +46,12 @@ export interface PeerKeysOptions {
 export interface PeerKeys extends SealingKeys {
   /** What the key servers remember of this node's store. */
   readonly recovered: Recovered | undefined;
+  /** Asks for the key of a store of an earlier id of this node, until it is certain that nobody has it. */
+  readonly askMembers: AskMembers;
 }
+
+/** Between two rounds for a store that this node goes on without. */
+const EARLIER_PAUSE_MS_MAX = 300_000;
 
 export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): PeerKeys {
   const { clock, random, log, disk, peering } = deps;
@@ -51,6 +61,15 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
 
   const servers = () =>
     peering.mesh.peers().map(({ attested: { nodeId } }) => ({ nodeId, peer: peering.custodyOf(nodeId)! }));
+
+  function ask(bytes: Uint8Array, read: StoreHeader, options: RecoveryOptions): Promise<Recovered | NotRecoverable> {
+    peering.mesh.learn(read.keyServers.flatMap(({ addresses }) => addresses));
+    return recoverSealingKey(
+      { clock, random, readHeader: headerReader(read.clusterId), servers, restarted: restartedAmong(read, peering) },
+      { header: bytes, bootKey: peering.bootKey, hpkeKey: peering.hpkePublicKey },
+      options,
+    );
+  }
 
   function createOwn(launched: Launched, membership: Membership): Dealer {
     const { store, identity } = launched;
@@ -97,15 +116,17 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
       }
       return 'unbacked: too few members hold the sealing key of this node; if it stops now, its store stays closed';
     },
+    async askMembers({ bytes, read }, { signal }) {
+      const outcome = await ask(bytes, read, { signal, pauseMaxMs: EARLIER_PAUSE_MS_MAX });
+      return outcome.kind === 'recovered' ? outcome : undefined;
+    },
     async recover({ bytes, read }, { signal, waitsFor }) {
       if (read.threshold === 0) return undefined;
-      peering.mesh.learn(read.keyServers.flatMap(({ addresses }) => addresses));
       waitsFor('asking the members for the sealing key');
-      const outcome = await recoverSealingKey(
-        { clock, random, readHeader: headerReader(read.clusterId), servers },
-        { header: bytes, bootKey: peering.bootKey, hpkeKey: peering.hpkePublicKey },
-        { signal, onProgress: (report) => waitsFor(describeReport(report)) },
-      );
+      const outcome = await ask(bytes, read, {
+        signal,
+        onProgress: (report) => waitsFor(describeReport(report)),
+      });
       if (outcome.kind === 'not-recoverable') {
         log.error('not-recoverable', { reason: describeReport(outcome) });
         return undefined;
@@ -138,6 +159,16 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
       for (const end of ends.splice(0)) end();
       await dealer?.stop().catch((error: unknown) => log.warn('custody-stop', { reason: messageOf(error) }));
     },
+  };
+}
+
+/** Whether another id answers where a key server was: the boot that held the share has ended. */
+function restartedAmong({ keyServers }: StoreHeader, { mesh }: Peering): (nodeId: NodeId) => boolean {
+  return (nodeId) => {
+    const addresses = keyServers.find((server) => server.nodeId === nodeId)?.addresses ?? [];
+    return mesh
+      .peers()
+      .some((peer) => peer.attested.nodeId !== nodeId && peer.addresses.some((one) => addresses.includes(one)));
   };
 }
 
