@@ -142,12 +142,21 @@ function timer() {
   };
 }
 
+const setAside = {
+  offer: () => ({ key: new Promise<never>(() => undefined), end: () => undefined }),
+  scan: async () => undefined,
+};
+
 async function open(): Promise<void> {
   const began = performance.now();
-  const { store } = await launch({ disk, clock, random, log, sealingKeys }, cluster.id, {
-    signal: new AbortController().signal,
-    waitsFor: () => undefined,
-  });
+  const { store } = await launch(
+    { disk, clock, random, log, sealingKeys, recoveryKeys: undefined, setAside },
+    cluster.id,
+    {
+      signal: new AbortController().signal,
+      waitsFor: () => undefined,
+    },
+  );
   const scanned = performance.now();
   const progress = await readProgress({ store, checkpoint: () => undefined as never });
   const engine = createDetectionEngine({ executor: createDefaultExecutor({ clock }) });

@@ -44,5 +44,5 @@ export function jittered({ random }: { random: Random }, ms: number): number {
 }
 
 /** How long to wait after so many failures in a row (from 1), before jitter. */
-export const backoffMs = (failures: number): number =>
-  Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures - 1, 16));
+export const backoffMs = (failures: number, maxMs = RETRY_MS_MAX): number =>
+  Math.min(maxMs, RETRY_MS_MIN * 2 ** Math.min(failures - 1, 16));

@@ -29,6 +29,8 @@ export interface RecoveryDeps {
   readonly readHeader: ReadHeader;
   /** Who can be asked now; read again in each round. */
   servers(): readonly RecoveryServer[];
+  /** Whether a key server that cannot be asked is known to have restarted: what it held is lost. */
+  restarted?(nodeId: NodeId): boolean;
 }
 
 /** What a member said last. */
@@ -79,6 +81,8 @@ export interface RecoveryOptions {
   readonly signal: AbortSignal;
   /** After each round that was not enough. */
   readonly onProgress?: (report: RecoveryReport) => void;
+  /** Between two rounds at most; half a minute if undefined. */
+  readonly pauseMaxMs?: number | undefined;
 }
 
 /** Refusals that another round may change; all others are final for this boot of the server. */
@@ -99,7 +103,7 @@ const PASSING: ReadonlySet<ServerWord> = new Set<ServerWord>([
 export async function recoverSealingKey(
   deps: RecoveryDeps,
   request: RecoveryRequest,
-  { signal, onProgress }: RecoveryOptions,
+  { signal, onProgress, pauseMaxMs }: RecoveryOptions,
 ): Promise<Recovered | NotRecoverable> {
   const view = deps.readHeader(request.header);
   if (!view?.signatureValid) throw keyserverError('bad-header', 'the header is not one that its node signed');
@@ -120,7 +124,7 @@ export async function recoverSealingKey(
         if (recovered) return { kind: 'recovered', ...recovered, incarnation };
       }
       const report = reportOf(view, servers, words, releases);
-      if (isHopeless(view, servers, words, releases)) return { kind: 'not-recoverable', ...report };
+      if (isHopeless(deps, view, servers, words, releases)) return { kind: 'not-recoverable', ...report };
       onProgress?.(report);
       if (incarnation !== undefined) {
         // A number too far up came from somebody who lied about the last one: then down is the way.
@@ -129,7 +133,7 @@ export async function recoverSealingKey(
         if (next !== incarnation) releases.clear();
         incarnation = next;
       }
-      await sleep(deps.clock, jittered(deps, backoffMs(failures)), { signal });
+      await sleep(deps.clock, jittered(deps, backoffMs(failures, pauseMaxMs)), { signal });
     }
   } finally {
     releases.clear();
@@ -187,20 +191,29 @@ async function gather(
   );
 }
 
-/** How many more members may still have a share: those silent, and those of the header that could not be asked. */
-function undecided(view: HeaderView, servers: readonly RecoveryServer[], words: ReadonlyMap<NodeId, ServerWord>) {
+/**
+ * How many more members may still have a share: those silent, and those of the header that could not be asked and run
+ * as they did.
+ */
+function undecided(
+  deps: RecoveryDeps,
+  view: HeaderView,
+  servers: readonly RecoveryServer[],
+  words: ReadonlyMap<NodeId, ServerWord>,
+): number {
   const asked = new Set(servers.map(({ nodeId }) => nodeId));
-  const absent = view.keyServers.filter((nodeId) => !asked.has(nodeId)).length;
+  const absent = view.keyServers.filter((nodeId) => !asked.has(nodeId) && !deps.restarted?.(nodeId)).length;
   return absent + servers.filter(({ nodeId }) => PASSING.has(words.get(nodeId) ?? 'silent')).length;
 }
 
 function isHopeless(
+  deps: RecoveryDeps,
   view: HeaderView,
   servers: readonly RecoveryServer[],
   words: ReadonlyMap<NodeId, ServerWord>,
   releases: Releases,
 ): boolean {
-  const more = undecided(view, servers, words);
+  const more = undecided(deps, view, servers, words);
   const missing = Math.min(view.threshold, releases.missing() ?? view.threshold);
   return more < missing || view.threshold === 0;
 }

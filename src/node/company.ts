@@ -3,9 +3,11 @@
 
 import type { Attestor, Cluster, CollateralKeeper, Quoter } from '../attestation/index.ts';
 import type { HpkeKeyPair } from '../core/hpke.ts';
+import type { NodeId } from '../core/ids.ts';
 import type { Part } from '../core/life-cycle.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import type { RosterEntry } from '../core/roster.ts';
+import type { Secret } from '../core/secret.ts';
 import type { Transport } from '../p2p/index.ts';
 import type { ClusterInForce } from './cluster-in-force.ts';
 import { type Condition, heightOf } from './condition.ts';
@@ -46,6 +48,8 @@ export interface Company {
   readonly sealingKeys: PeerKeys;
   /** The roster; undefined before this node has an identity. */
   entries(): readonly RosterEntry[] | undefined;
+  /** Takes an earlier id of this node, whose key it has, off the roster. */
+  retire(nodeId: NodeId, nodeSecret: Secret): Promise<void>;
   /** Members that have proven who they are, and have not entrusted this node with a share since it started. */
   notEntrusted(): number;
   /** Leaves the roster's protocol and forgets the shares of others. Idempotent. */
@@ -78,6 +82,11 @@ export function createCompany(deps: CompanyDeps, options: CompanyOptions): Compa
     peering,
     sealingKeys,
     entries: () => membership?.entries(),
+    async retire(nodeId, nodeSecret) {
+      const why = await membership?.retire(nodeId, nodeSecret);
+      if (why) log.warn('not-retired', { nodeId, reason: why });
+      else log.info('retired', { nodeId });
+    },
     notEntrusted() {
       const owners = new Set(peering.custodian.owners().map(({ nodeId }) => nodeId));
       return peering.proven().filter(({ nodeId }) => !owners.has(nodeId)).length;

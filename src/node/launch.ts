@@ -3,15 +3,17 @@
 
 import { ed25519PublicKey } from '#crypto';
 import { equalBytes } from '../core/bytes.ts';
-import { isKithError } from '../core/errors.ts';
+import { isKithError, KithError } from '../core/errors.ts';
 import { type ClusterId, idBytes, type NodeId, nodeIdFromBytes } from '../core/ids.ts';
 import type { Clock, Random } from '../core/ports.ts';
-import { bytes, closed, shape } from '../core/schema.ts';
 import { Secret } from '../core/secret.ts';
 import type { Disk } from './disk.ts';
+import { IDENTITY_SECRET_BYTES, readIdentity, writeIdentity } from './identity.ts';
 import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
-import type { KeyOptions, SealingKeys } from './sealing-keys.ts';
+import { type RecoveryKeys, recoveryWrapFor } from './recovery-wrap.ts';
+import type { KeyOptions, RecoveredKey, SealingKeys } from './sealing-keys.ts';
+import type { SetAside } from './set-aside/set-aside.ts';
 import { storeError } from './store/errors.ts';
 import {
   createSealedStore,
@@ -28,13 +30,11 @@ export interface LaunchDeps {
   readonly random: Random;
   readonly log: Log;
   readonly sealingKeys: SealingKeys;
+  /** What becomes of a store whose key nobody has, or recovery shares open. */
+  readonly setAside: Pick<SetAside, 'offer' | 'scan'>;
+  /** Of the configuration in force. */
+  readonly recoveryKeys: RecoveryKeys | undefined;
 }
-
-const SECRET_BYTES = 32;
-const identityShape = shape(closed({ nodeSecret: bytes(SECRET_BYTES), logKey: bytes(SECRET_BYTES) }));
-const IDENTITY_KEY = new Uint8Array(0);
-
-const identityOf = (store: SealedStore) => store.namespace('identity', identityShape);
 
 /**
  * The sealed store of this disk, open, its key kept.
@@ -58,15 +58,44 @@ async function openOrMake(deps: LaunchDeps, clusterId: ClusterId, options: KeyOp
   if (header.clusterId !== clusterId) {
     throw storeError('store-other-cluster', `the store on this disk is of the cluster ${header.clusterId}`);
   }
-  const recovered = await deps.sealingKeys.recover({ bytes: found, read: header }, options);
-  if (!recovered) {
+  const recovered = await recover(deps, { bytes: found, read: header }, options);
+  if (typeof recovered !== 'object') {
     const where = await deps.disk.setAside();
-    deps.log.warn('store-set-aside', { where, nodeId: header.nodeId, reason: 'nobody holds its sealing key' });
+    deps.log.warn('store-set-aside', { where, nodeId: header.nodeId, reason: WHY_SET_ASIDE[recovered] });
+    await deps.setAside.scan();
     return make(deps, clusterId, options);
   }
   using key = recovered.key;
   if (!equalBytes(recovered.header, found)) await deps.disk.header.write(recovered.header);
   return await open(deps, readHeader(recovered.header), key, recovered.incarnation);
+}
+
+const WHY_SET_ASIDE = {
+  gone: 'nobody holds its sealing key',
+  entered: 'recovery shares give its data key: it is read, and not written any more',
+} as const;
+
+/** The sealing key, unless nobody has it, or the holders of recovery keys are faster. */
+async function recover(
+  { sealingKeys, setAside }: LaunchDeps,
+  header: { readonly bytes: Uint8Array; readonly read: StoreHeader },
+  { signal, waitsFor }: KeyOptions,
+): Promise<RecoveredKey | keyof typeof WHY_SET_ASIDE> {
+  const offer = setAside.offer(header.read);
+  const ending = new AbortController();
+  const asked = sealingKeys.recover(header, { signal: AbortSignal.any([signal, ending.signal]), waitsFor });
+  const first = await Promise.race([
+    asked.then((recovered) => recovered ?? ('gone' as const)),
+    offer.key.then(() => 'entered' as const),
+  ]);
+  if (typeof first === 'object') {
+    offer.end();
+    offer.key.then((late) => late.wipe()).catch(() => undefined);
+  } else if (first === 'entered') {
+    ending.abort(new KithError('stopped', 'the data key was entered'));
+    asked.then((late) => late?.key.wipe()).catch(() => undefined);
+  }
+  return first;
 }
 
 async function open(deps: LaunchDeps, header: StoreHeader, sealingKey: Secret, incarnation: number): Promise<Launched> {
@@ -78,7 +107,7 @@ async function open(deps: LaunchDeps, header: StoreHeader, sealingKey: Secret, i
     await kv.close();
     throw error;
   }
-  const stored = await identityOf(store).get(IDENTITY_KEY);
+  const stored = await readIdentity(store);
   if (!stored || !equalBytes(ed25519PublicKey(stored.nodeSecret), idBytes(header.nodeId))) {
     await store.close();
     throw storeError('store-corrupt', 'the store does not hold the key of its node');
@@ -88,19 +117,30 @@ async function open(deps: LaunchDeps, header: StoreHeader, sealingKey: Secret, i
     nodeSecret: Secret.own(stored.nodeSecret),
     logKey: Secret.own(stored.logKey),
   };
-  return { store, identity, incarnation, fresh: false };
+  const recoveryWrap = await wrapFor(deps, store, header.recoveryWrappedDataKey);
+  return { store, identity, incarnation, fresh: false, recoveryWrap };
 }
 
 /** A crash before a header is written leaves records that nobody can read: the next launch sets them aside. */
 async function make(deps: LaunchDeps, clusterId: ClusterId, options: KeyOptions): Promise<Launched> {
   await deps.sealingKeys.mayMake(options);
-  const nodeSecret = Secret.own(deps.random.bytes(SECRET_BYTES));
-  const logKey = Secret.own(deps.random.bytes(SECRET_BYTES));
+  const nodeSecret = Secret.own(deps.random.bytes(IDENTITY_SECRET_BYTES));
+  const logKey = Secret.own(deps.random.bytes(IDENTITY_SECRET_BYTES));
   const nodeId = nodeIdFromBytes(ed25519PublicKey(nodeSecret.expose()));
   const store = await makeEmpty(deps, clusterId, nodeId);
   const record = { nodeSecret: nodeSecret.expose(), logKey: logKey.expose() };
-  await store.commit([identityOf(store).put(IDENTITY_KEY, record)]);
-  return { store, identity: { nodeId, nodeSecret, logKey }, incarnation: 1, fresh: true };
+  await store.commit([writeIdentity(store, record)]);
+  const recoveryWrap = await wrapFor(deps, store, undefined);
+  return { store, identity: { nodeId, nodeSecret, logKey }, incarnation: 1, fresh: true, recoveryWrap };
+}
+
+async function wrapFor(deps: LaunchDeps, store: SealedStore, existing: Uint8Array | undefined) {
+  try {
+    return recoveryWrapFor(deps, store, deps.recoveryKeys, existing);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 async function makeEmpty(deps: LaunchDeps, clusterId: ClusterId, nodeId: NodeId): Promise<SealedStore> {

@@ -20,4 +20,6 @@ export interface Launched {
   readonly incarnation: number;
   /** Whether the store was made just now. */
   readonly fresh: boolean;
+  /** The store's data key under the recovery keys, for every header of it; undefined if there are no such keys. */
+  readonly recoveryWrap: Uint8Array | undefined;
 }

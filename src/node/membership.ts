@@ -4,11 +4,19 @@ import { ed25519Sign } from '#crypto';
 import type { Cluster } from '../attestation/index.ts';
 import { fromBase64Url, utf8 } from '../core/bytes.ts';
 import { KithError, messageOf } from '../core/errors.ts';
+import { idBytes, type NodeId } from '../core/ids.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import { type RosterEntry, rosterHash } from '../core/roster.ts';
 import { bytesUpTo, closed, shape, Type, uint } from '../core/schema.ts';
+import type { Secret } from '../core/secret.ts';
 import type { MembersView } from '../keyserver/index.ts';
-import { createRosterKeeper, type RosterReport, type RosterStore } from '../replication/index.ts';
+import {
+  createRosterKeeper,
+  encodeStatement,
+  type RosterReport,
+  type RosterStore,
+  statementMessage,
+} from '../replication/index.ts';
 import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
 import type { Peering } from './peering.ts';
@@ -34,6 +42,11 @@ export interface Membership {
   entries(): readonly RosterEntry[];
   /** Calls back after each change; returns what ends that. */
   onChange(listener: () => void): () => void;
+  /**
+   * Takes an earlier id of this node off the roster, in its own name. Nothing happens if it is on it no more.
+   * @returns why it was not done.
+   */
+  retire(nodeId: NodeId, nodeSecret: Secret): Promise<string | undefined>;
   start(options: { signal: AbortSignal }): Promise<void>;
   stop(): Promise<void>;
 }
@@ -92,6 +105,14 @@ export function createMembership(
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+    async retire(nodeId, nodeSecret) {
+      const joinId = keeper.placeOf(nodeId);
+      const { genesisId } = keeper.view();
+      if (!joinId || !genesisId) return undefined;
+      const body = { kind: 'leave', clusterId: cluster.id, genesisId, nodeId, joinId, reason: 'replaced' } as const;
+      const signature = ed25519Sign(nodeSecret.expose(), statementMessage(body));
+      return keeper.submit(encodeStatement({ body, signatures: [{ signer: idBytes(nodeId), signature }] }));
     },
     async start({ signal }) {
       await keeper.start({ signal });

@@ -12,27 +12,31 @@ import { readinessOf } from './readiness.ts';
 import type { Running } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
 import type { NodeService, OperationAnswer, RegistrationStatus } from './service.ts';
+import type { SetAside } from './set-aside/set-aside.ts';
 import type { createOperationCounter, Pseudonyms } from './telemetry/index.ts';
-import { notRecovering } from './total-restart.ts';
+import type { TotalRestart } from './total-restart.ts';
 
 export interface NodeServiceDeps extends NodeInfoDeps {
   readonly log: Log;
   readonly sealingKeys: SealingKeys;
   readonly counted: ReturnType<typeof createOperationCounter>;
+  /** Under the own id, or the name of this boot before the store is open; undefined before the node is attested. */
+  readonly evidence: () => Evidence | undefined;
+  readonly restart: Pick<TotalRestart, 'recovery' | 'enterRecoveryShare' | 'note'>;
+  readonly setAside: Pick<SetAside, 'notes'>;
   /** What there is once the store is open. */
   readonly opened: () => Opened | undefined;
 }
 
 /** What answers clients under the identity of an open store. */
 export interface Opened {
-  readonly evidence: Evidence;
   readonly operations: Operations;
   readonly pseudonyms: Pseudonyms;
 }
 
 /** @param options.version of the software. */
 export function createNodeService(deps: NodeServiceDeps, options: { readonly version: string }): NodeService {
-  const { cluster, condition, opened } = deps;
+  const { cluster, condition, opened, restart } = deps;
 
   /** @throws KithError `not-ready` with the reason, unless the node serves. */
   function serving(): Running {
@@ -43,8 +47,14 @@ export function createNodeService(deps: NodeServiceDeps, options: { readonly ver
 
   function notes(): string[] {
     const warning = deps.sealingKeys.warning();
-    const warnings = [...(warning ? [warning] : []), ...(deps.company?.sealingKeys.warnings() ?? [])];
-    return [...warnings, ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : [])];
+    const closed = restart.note();
+    return [
+      ...(warning ? [warning] : []),
+      ...(deps.company?.sealingKeys.warnings() ?? []),
+      ...(closed ? [closed] : []),
+      ...deps.setAside.notes(),
+      ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : []),
+    ];
   }
 
   async function carryOut(kind: OperationType, id: RegId | undefined, box: SealedBox): Promise<OperationAnswer> {
@@ -75,7 +85,7 @@ export function createNodeService(deps: NodeServiceDeps, options: { readonly ver
     node: () => nodeInfo(deps, options),
     members: () => memberInfos(deps),
     attestation: async (nonce, { signal }) => {
-      const evidence = opened()?.evidence;
+      const evidence = deps.evidence();
       if (evidence && condition.phase !== 'draining') return evidence.document(nonce, { signal });
       throw new KithError('not-ready', `The node is ${condition.phase} and has no key to seal to.`);
     },
@@ -84,9 +94,7 @@ export function createNodeService(deps: NodeServiceDeps, options: { readonly ver
     revoke: (id, box) => carryOut('revoke', id, box),
     registration,
     indexSet: async (id, lookUp, call) => serving().lookUps.answer(id, lookUp, call),
-    recovery: () => ({ state: 'none' }),
-    enterRecoveryShare: async () => {
-      throw notRecovering();
-    },
+    recovery: restart.recovery,
+    enterRecoveryShare: restart.enterRecoveryShare,
   };
 }

@@ -24,13 +24,15 @@ import { launch } from './launch.ts';
 import { createNodeService, type Opened } from './node-service.ts';
 import { createOperations } from './operations.ts';
 import { missingAmongPeers, missingForReady } from './readiness.ts';
+import { recoveryKeysOf } from './recovery-wrap.ts';
 import { findRollback } from './rollback.ts';
 import { assemble, type Running, type RunningDeps, type RunningOptions } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
 import type { NodeService } from './service.ts';
-import { countQuotes, statsOf } from './stats.ts';
-import { countWrites, type KeyValueStore } from './store/index.ts';
+import { createSetAside, type SetAside } from './set-aside/set-aside.ts';
+import { countedDisk, countQuotes, statsOf } from './stats.ts';
 import { createOperationCounter, createPseudonyms, type NodeStats } from './telemetry/index.ts';
+import { createTotalRestart, type TotalRestart } from './total-restart.ts';
 
 export interface NodeDeps extends RunningDeps {
   /** What keeps the sealing key: the members of the mesh behind a transport, or whatever a test injects. */
@@ -92,6 +94,11 @@ class Node implements KithNode {
   /** Undefined where the sealing key is injected. */
   readonly #company: Company | undefined;
   readonly #sealingKeys: SealingKeys;
+  readonly #restart: TotalRestart;
+  readonly #setAside: SetAside;
+  /** The id that quotes name: of this boot while the store is closed. */
+  #claimed: NodeId;
+  #evidence: Evidence | undefined;
   #opened: Opened | undefined;
   #check: Timer | undefined;
   /** When it began to catch up, on the monotonic clock. */
@@ -101,17 +108,7 @@ class Node implements KithNode {
     const { disk, clock, custody } = deps;
     this.#inForce = createClusterInForce(deps, deps.cluster);
     const { cluster } = this.#inForce;
-    const counting = (open: () => Promise<KeyValueStore>) => async () => countWrites(await open(), this.#writes);
-    this.#deps = {
-      ...deps,
-      cluster,
-      disk: {
-        header: disk.header,
-        openSealed: counting(() => disk.openSealed()),
-        openChain: (how) => disk.openChain(how),
-        setAside: () => disk.setAside(),
-      },
-    };
+    this.#deps = { ...deps, cluster, disk: countedDisk(disk, this.#writes) };
     this.#options = options;
     this.#condition = createCondition(deps);
     this.#hpkeKeyPair = hpkeGenerateKeyPair(deps.random);
@@ -120,6 +117,14 @@ class Node implements KithNode {
     this.#attestor = createAttestor({ cluster: this.#inForce.now });
     this.#company = custody.kind === 'members' ? this.#createCompany(custody.transport) : undefined;
     this.#sealingKeys = custody.kind === 'injected' ? custody.keys : this.#company!.sealingKeys;
+    this.#claimed = this.#company?.peering.self.nodeId ?? nodeIdFromBytes(deps.random.bytes(32));
+    this.#restart = createTotalRestart({
+      ...deps,
+      clusterId: cluster.id,
+      nodeId: () => this.#claimed,
+      hpkeKeyPair: this.#hpkeKeyPair,
+    });
+    this.#setAside = this.#createSetAside();
     this.#lifeCycle = createLifeCycle({ clock }, this.#parts(), { stopTimeoutMs: STOP_PART_MS });
     this.service = createNodeService(
       {
@@ -128,6 +133,9 @@ class Node implements KithNode {
         company: this.#company,
         sealingKeys: this.#sealingKeys,
         counted: this.#counted,
+        evidence: () => this.#evidence,
+        restart: this.#restart,
+        setAside: this.#setAside,
         opened: () => this.#opened,
       },
       { version: options.version },
@@ -149,6 +157,18 @@ class Node implements KithNode {
       },
       this.#options,
     );
+  }
+
+  #createSetAside(): SetAside {
+    const company = this.#company;
+    return createSetAside({
+      ...this.#deps,
+      clusterId: this.#deps.cluster.id,
+      restart: this.#restart,
+      registrations: () => (this.#condition.phase === 'ready' ? this.#condition.running?.registrations : undefined),
+      askMembers: company?.sealingKeys.askMembers,
+      retire: company?.retire,
+    });
   }
 
   get running(): Running | undefined {
@@ -204,13 +224,15 @@ class Node implements KithNode {
         stop: async () => condition.running?.indexer.stop(),
       },
       { name: 'detection', start: () => this.#detect(), stop: async () => condition.running?.detector.stop() },
+      { name: 'set-aside', start: idle, stop: () => this.#setAside.stop() },
     ];
   }
 
-  #attest(signal: AbortSignal): Promise<void> {
+  async #attest(signal: AbortSignal): Promise<void> {
     // The id is not known before the store is open, and does not matter for being believed.
-    const evidence = this.#evidenceFor(nodeIdFromBytes(this.#deps.random.bytes(32)));
-    return attestSelf({ ...this.#deps, condition: this.#condition, evidence }, signal);
+    const evidence = this.#evidenceFor(this.#claimed);
+    await attestSelf({ ...this.#deps, condition: this.#condition, evidence }, signal);
+    this.#evidence = evidence;
   }
 
   /** Another boot of this node has its key: whatever this one still says or writes must not count. */
@@ -248,7 +270,9 @@ class Node implements KithNode {
     const condition = this.#condition;
     condition.enter('recovering', ['opening the store']);
     const waitsFor = (reason: string) => condition.enter('recovering', [reason]);
-    const deps = { ...this.#deps, sealingKeys: this.#sealingKeys };
+    await this.#setAside.scan();
+    const { sealingKeys, setAside } = { sealingKeys: this.#sealingKeys, setAside: this.#setAside };
+    const deps = { ...this.#deps, sealingKeys, setAside, recoveryKeys: recoveryKeysOf(cluster) };
     const launched = await launch(deps, cluster.id, { signal, waitsFor });
     condition.incarnation = launched.incarnation;
     condition.rollback = findRollback(launched.store.head, this.#company?.sealingKeys.recovered?.heads ?? []);
@@ -266,8 +290,9 @@ class Node implements KithNode {
     const warning = this.#sealingKeys.warning();
     if (warning) log.warn('unbacked', { reason: warning });
     const hpkeKeyPair = this.#hpkeKeyPair;
+    this.#claimed = nodeId;
+    this.#evidence = this.#evidenceFor(nodeId);
     this.#opened = {
-      evidence: this.#evidenceFor(nodeId),
       operations: createOperations({ random, registrations, hpkeKeyPair, clusterId: cluster.id, nodeId }),
       pseudonyms: createPseudonyms(logKey),
     };
@@ -275,6 +300,7 @@ class Node implements KithNode {
 
   async #close(): Promise<void> {
     // These may be at work although the store never came so far: while a key is asked for, or dealt for the first time.
+    await this.#setAside.stop();
     await this.#sealingKeys.stop();
     await this.#company?.stop();
     const running = this.#condition.running;

@@ -14,14 +14,17 @@ export interface HeaderFields {
 }
 
 /** The signed header of an open store under a sealing key. Writes nothing. */
-export function ownHeader({ store, identity }: Launched, { sealingKey, ...fields }: HeaderFields): Uint8Array {
+export function ownHeader(
+  { store, identity, recoveryWrap }: Launched,
+  { sealingKey, ...fields }: HeaderFields,
+): Uint8Array {
   return signHeader(
     {
       ...store.identity,
       ...fields,
       keyCommitment: commitToSealingKey(sealingKey),
       wrappedDataKey: store.wrapDataKey(sealingKey, fields.keyEpoch),
-      recoveryWrappedDataKey: undefined,
+      recoveryWrappedDataKey: recoveryWrap,
     },
     identity.nodeSecret,
   );

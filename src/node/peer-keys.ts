@@ -4,6 +4,7 @@ import { ed25519Sign } from '#crypto';
 import type { Cluster } from '../attestation/index.ts';
 import { sleep } from '../core/deadline.ts';
 import { messageOf } from '../core/errors.ts';
+import type { NodeId } from '../core/ids.ts';
 import type { Part } from '../core/life-cycle.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import {
@@ -12,7 +13,9 @@ import {
   createHeadNotes,
   type Dealer,
   type DealFailure,
+  type NotRecoverable,
   type Recovered,
+  type RecoveryOptions,
   type RecoveryReport,
   recoverSealingKey,
 } from '../keyserver/index.ts';
@@ -25,6 +28,8 @@ import { type Membership, membersView } from './membership.ts';
 import { memoryOnlyHeader, ownHeader } from './own-header.ts';
 import type { Peering } from './peering.ts';
 import type { SealingKeys } from './sealing-keys.ts';
+import type { AskMembers } from './set-aside/keys.ts';
+import type { StoreHeader } from './store/index.ts';
 
 export interface PeerKeysDeps {
   readonly clock: Clock;
@@ -56,7 +61,12 @@ export interface PeerKeys extends SealingKeys {
   readonly keyReleaseMs: number | undefined;
   /** What is less good than it could be although the key is kept; one line each. */
   warnings(): string[];
+  /** Asks for the key of a store of an earlier id of this node, until it is certain that nobody has it. */
+  readonly askMembers: AskMembers;
 }
+
+/** Between two rounds for a store that this node goes on without. */
+const EARLIER_PAUSE_MS_MAX = 300_000;
 
 export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): PeerKeys {
   const { clock, random, log, disk, peering, inForce } = deps;
@@ -69,6 +79,15 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
 
   const servers = () =>
     peering.mesh.peers().map(({ attested: { nodeId } }) => ({ nodeId, peer: peering.custodyOf(nodeId)! }));
+
+  function ask(bytes: Uint8Array, read: StoreHeader, options: RecoveryOptions): Promise<Recovered | NotRecoverable> {
+    peering.mesh.learn(read.keyServers.flatMap(({ addresses }) => addresses));
+    return recoverSealingKey(
+      { clock, random, readHeader: headerReader(read.clusterId), servers, restarted: restartedAmong(read, peering) },
+      { header: bytes, bootKey: peering.bootKey, hpkeKey: peering.hpkePublicKey },
+      options,
+    );
+  }
 
   function createOwn(launched: Launched, membership: Membership): Dealer {
     const { store, identity } = launched;
@@ -144,16 +163,18 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
       return 'unbacked: too few members hold the sealing key of this node; if it stops now, its store stays closed';
     },
     warnings: () => (dealer?.state().warnings ?? []).map((warning) => WARNINGS[warning]),
+    async askMembers({ bytes, read }, { signal }) {
+      const outcome = await ask(bytes, read, { signal, pauseMaxMs: EARLIER_PAUSE_MS_MAX });
+      return outcome.kind === 'recovered' ? outcome : undefined;
+    },
     async recover({ bytes, read }, { signal, waitsFor }) {
       if (read.threshold === 0) return undefined;
-      peering.mesh.learn(read.keyServers.flatMap(({ addresses }) => addresses));
       waitsFor('asking the members for the sealing key');
       const askedAtMs = clock.monotonic();
-      const outcome = await recoverSealingKey(
-        { clock, random, readHeader: headerReader(read.clusterId), servers },
-        { header: bytes, bootKey: peering.bootKey, hpkeKey: peering.hpkePublicKey },
-        { signal, onProgress: (report) => waitsFor(describeReport(report)) },
-      );
+      const outcome = await ask(bytes, read, {
+        signal,
+        onProgress: (report) => waitsFor(describeReport(report)),
+      });
       if (outcome.kind === 'not-recoverable') {
         log.error('not-recoverable', { reason: describeReport(outcome) });
         return undefined;
@@ -213,6 +234,16 @@ function logCustody(
 function describeFailure(failure: DealFailure): string {
   if (failure.kind === 'header') return failure.message;
   return failure.words.map(({ nodeId, word }) => `${nodeId.slice(0, 8)}: ${word}`).join(', ');
+}
+
+/** Whether another id answers where a key server was: the boot that held the share has ended. */
+function restartedAmong({ keyServers }: StoreHeader, { mesh }: Peering): (nodeId: NodeId) => boolean {
+  return (nodeId) => {
+    const addresses = keyServers.find((server) => server.nodeId === nodeId)?.addresses ?? [];
+    return mesh
+      .peers()
+      .some((peer) => peer.attested.nodeId !== nodeId && peer.addresses.some((one) => addresses.includes(one)));
+  };
 }
 
 /** How often a condition of the mesh is looked at: it changes in the time of a handshake. */

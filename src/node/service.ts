@@ -120,21 +120,23 @@ export interface IndexSetAnswer {
   readonly etag: string;
 }
 
-/** Whether shares of recovery keys are wanted here (docs/RECOVERY.md); binary parts in base64url. */
+/** A store on the disk of a node that waits for shares of its key; binary parts in base64url. */
+export interface WaitingStore {
+  /** Owner of the store: not the id the node attests. */
+  readonly nodeId: string;
+  readonly storeIdHash: string;
+  /** The store's data key under the recovery keys. */
+  readonly blob: string;
+  readonly threshold: number;
+  readonly entered: number;
+  /** In all. */
+  readonly needed: number;
+}
+
+/** Whether shares of recovery keys are wanted here (docs/RECOVERY.md): of the store set aside first, and of others. */
 export type RecoveryState =
   | { readonly state: 'none' }
-  | {
-      readonly state: 'total-restart';
-      /** Owner of the store on the disk: not the id this node attests. */
-      readonly nodeId: string;
-      readonly storeIdHash: string;
-      /** The store's data key under the recovery keys. */
-      readonly blob: string;
-      readonly threshold: number;
-      readonly entered: number;
-      /** In all. */
-      readonly needed: number;
-    };
+  | ({ readonly state: 'total-restart'; readonly others?: readonly WaitingStore[] } & WaitingStore);
 
 export interface RecoveryAnswer {
   readonly entered: number;

@@ -1,11 +1,12 @@
 // The numbers of a node, gathered from its parts.
 
 import type { Quoter } from '../attestation/index.ts';
+import type { Disk } from './disk.ts';
 import type { PeerKeys } from './peer-keys.ts';
 import type { Peering } from './peering.ts';
 import type { Running } from './running.ts';
 import type { NodeService } from './service.ts';
-import type { WriteCounts } from './store/index.ts';
+import { countWrites, type WriteCounts } from './store/index.ts';
 import type { NodeStats, OperationCounter } from './telemetry/index.ts';
 
 export interface QuoteCounts {
@@ -32,6 +33,17 @@ export function countQuotes(quoter: Quoter, counts: QuoteCounts): Quoter {
         counts.waiting--;
       }
     },
+  };
+}
+
+/** The same disk; `counts` goes up with each batch of sealed records. */
+export function countedDisk(disk: Disk, counts: WriteCounts): Disk {
+  return {
+    header: disk.header,
+    openSealed: async () => countWrites(await disk.openSealed(), counts),
+    openChain: (how) => disk.openChain(how),
+    setAside: () => disk.setAside(),
+    setAsideStores: () => disk.setAsideStores(),
   };
 }
 

@@ -1,9 +1,9 @@
-// Total restart: nobody runs any more who holds the sealing key of the store on this disk, and k holders of recovery
-// keys give its data key back (docs/RECOVERY.md). Launch waits here for the key; clients enter shares meanwhile. Shares
-// are in memory only and gone with the wait. A header proves nothing about who made its data key: a store opened with
-// what `waitForKey` gives is to be read, its operations checked as those of any peer, and never written to.
+// Total restart: nobody runs any more who holds the sealing key of a store on this disk, and k holders of recovery keys
+// give its data key back (docs/RECOVERY.md). Clients enter shares for any store that waits; shares are in memory only
+// and gone with the wait. A header proves nothing about who made its data key: a store opened with what `waitForKey`
+// gives is to be read, its operations checked as those of any peer, and never written to.
 
-import { toBase64Url } from '../core/bytes.ts';
+import { toBase64Url, toHex } from '../core/bytes.ts';
 import { encodeCbor } from '../core/cbor.ts';
 import { abortError, throwIfAborted } from '../core/deadline.ts';
 import { KithError } from '../core/errors.ts';
@@ -16,34 +16,34 @@ import {
   createRecoveryCollector,
   decodeRecoveryShare,
   type RecoveryCollector,
+  type RecoveryShare,
   type ShareEntered,
   storeIdHashOf,
 } from '../keyserver/index.ts';
 import type { Log } from './log.ts';
-import type { NodeService, RecoveryAnswer, RecoveryState } from './service.ts';
+import type { NodeService, RecoveryAnswer, RecoveryState, WaitingStore } from './service.ts';
 import type { StoreHeader } from './store/index.ts';
 
 export interface TotalRestartDeps {
   readonly random: Random;
   readonly log: Log;
   readonly clusterId: ClusterId;
-  /** The id and the key that this node's quotes name now, while its store is closed. */
-  readonly nodeId: NodeId;
+  /** The id that this node's quotes name now: a name of this boot while it has none of its own. */
+  readonly nodeId: () => NodeId;
+  /** The key that they name. */
   readonly hpkeKeyPair: HpkeKeyPair;
 }
 
 export interface TotalRestart extends Pick<NodeService, 'recovery' | 'enterRecoveryShare'> {
   /**
-   * Asks for shares of this store's data key until there are enough of them. One wait at a time.
+   * Asks for shares of this store's data key until there are enough of them. One wait for each store.
    * @returns the key, owned by the caller; undefined if the store was wrapped to no recovery keys.
    * @throws KithError `bad-recovery-wrap`, or the signal's reason; no share is kept then.
    */
   waitForKey(header: StoreHeader, options: { signal: AbortSignal }): Promise<Secret | undefined>;
+  /** What to tell operators; undefined if no store waits. */
+  note(): string | undefined;
 }
-
-/** What a share is answered with where no store waits for one. */
-export const notRecovering = (): KithError =>
-  new KithError('not-recovering', 'No store waits for recovery shares here.');
 
 interface Wait {
   readonly header: StoreHeader;
@@ -56,35 +56,41 @@ interface Wait {
 type RefusalReason = Extract<ShareEntered, { kind: 'refused' }>['reason'];
 
 const DETAILS: Readonly<Record<Exclude<RefusalReason, 'duplicate'>, string>> = {
-  'wrong-store': 'The share is of another store than the one on the disk of this node.',
+  'wrong-store': 'The share is of another store than those that wait for their keys on this node.',
   'other-wrap': 'The share is of an earlier or later wrapping of the key of this store: fetch it again.',
   'bad-share': 'The share is not the one that the node of this store committed to.',
   'bad-wrap': 'The shares are as committed and do not give the key: whoever wrapped it did not wrap this key.',
   closed: 'No store waits for recovery shares here.',
 };
 
+const notRecovering = (): KithError => new KithError('not-recovering', 'No store waits for recovery shares here.');
+
+function describe({ header, storeIdHash, wrapped, collector }: Wait): WaitingStore {
+  const { entered, needed } = collector;
+  return {
+    nodeId: header.nodeId,
+    storeIdHash: toBase64Url(storeIdHash),
+    blob: toBase64Url(wrapped),
+    threshold: needed,
+    entered,
+    needed,
+  };
+}
+
 export function createTotalRestart(deps: TotalRestartDeps): TotalRestart {
-  const { log, clusterId, nodeId } = deps;
-  let waiting: Wait | undefined;
+  const { log, clusterId } = deps;
+  /** By hash of the store id, in the order in which they began to wait. */
+  const waits = new Map<string, Wait>();
 
   function recovery(): RecoveryState {
-    if (!waiting) return { state: 'none' };
-    const { header, storeIdHash, wrapped, collector } = waiting;
-    const { entered, needed } = collector;
-    return {
-      state: 'total-restart',
-      nodeId: header.nodeId,
-      storeIdHash: toBase64Url(storeIdHash),
-      blob: toBase64Url(wrapped),
-      threshold: needed,
-      entered,
-      needed,
-    };
+    const [first, ...others] = [...waits.values()].map(describe);
+    if (!first) return { state: 'none' };
+    return { state: 'total-restart', ...first, ...(others.length > 0 ? { others } : {}) };
   }
 
-  /** The share in these bytes, entered. @throws KithError as the service method. */
-  function enter(wait: Wait, plaintext: Uint8Array): Omit<RecoveryAnswer, 'sealed'> {
-    const share = decodeRecoveryShare(plaintext);
+  /** An entered share, handed to the wait for its store. @throws KithError as the service method. */
+  function enter(share: RecoveryShare): Omit<RecoveryAnswer, 'sealed'> {
+    const wait = waits.get(toHex(share.storeIdHash)) ?? [...waits.values()][0]!;
     const { collector, header } = wait;
     const outcome = collector.enter(share);
     // Entering a share twice is what whoever lost the answer does.
@@ -101,12 +107,11 @@ export function createTotalRestart(deps: TotalRestartDeps): TotalRestart {
   }
 
   async function enterRecoveryShare(box: SealedBox): Promise<RecoveryAnswer> {
-    const wait = waiting;
-    if (!wait) throw notRecovering();
-    const context = { clusterId, nodeId, kind: 'recover' } as const;
+    if (waits.size === 0) throw notRecovering();
+    const context = { clusterId, nodeId: deps.nodeId(), kind: 'recover' } as const;
     const { plaintext, sealAnswer } = openRequest(deps, deps.hpkeKeyPair, context, fromSealedBox(box));
     try {
-      const answer = enter(wait, plaintext);
+      const answer = enter(decodeRecoveryShare(plaintext));
       const sealed = sealAnswer(encodeCbor({ ...answer }));
       return {
         ...answer,
@@ -117,16 +122,17 @@ export function createTotalRestart(deps: TotalRestartDeps): TotalRestart {
     }
   }
 
-  function waitForKey(header: StoreHeader, { signal }: { signal: AbortSignal }): Promise<Secret> {
+  function beginWait(header: StoreHeader, name: string, { signal }: { signal: AbortSignal }): Promise<Secret> {
     const wrapped = header.recoveryWrappedDataKey!;
     const storeIdHash = storeIdHashOf(header.storeId);
     // A header of another cluster is launch's to refuse; the shares would not open for this one either.
     const context = { clusterId: header.clusterId, nodeId: header.nodeId, storeIdHash };
     const collector = createRecoveryCollector(wrapped, context);
+    log.warn('total-restart', { nodeId: header.nodeId, needed: collector.needed });
     return new Promise<Secret>((resolve, reject) => {
       const end = () => {
         signal.removeEventListener('abort', onAbort);
-        waiting = undefined;
+        waits.delete(name);
         collector.wipe();
       };
       const onAbort = () => {
@@ -137,7 +143,7 @@ export function createTotalRestart(deps: TotalRestartDeps): TotalRestart {
         end();
         resolve(dataKey);
       };
-      waiting = { header, storeIdHash, wrapped, collector, give };
+      waits.set(name, { header, storeIdHash, wrapped, collector, give });
       signal.addEventListener('abort', onAbort, { once: true });
     });
   }
@@ -148,10 +154,17 @@ export function createTotalRestart(deps: TotalRestartDeps): TotalRestart {
     async waitForKey(header, options) {
       throwIfAborted(options.signal);
       if (!header.recoveryWrappedDataKey) return undefined;
-      if (waiting) throw new KithError('internal', 'a total restart is under way already');
-      const dataKey = waitForKey(header, options);
-      log.warn('total-restart', { nodeId: header.nodeId, needed: waiting!.collector.needed });
-      return dataKey;
+      const name = toHex(storeIdHashOf(header.storeId));
+      if (waits.has(name)) throw new KithError('internal', 'shares of this store are waited for already');
+      return beginWait(header, name, options);
+    },
+    note() {
+      const [first] = waits.values();
+      if (!first) return undefined;
+      const { entered, needed } = first.collector;
+      const more = waits.size > 1 ? `; ${waits.size - 1} more wait` : '';
+      const shares = `${entered} of ${needed} recovery shares entered`;
+      return `total-restart: the store of node ${first.header.nodeId} waits for its key, ${shares}${more}`;
     },
   };
 }

@@ -103,7 +103,13 @@ export function createFakeNode(deviations: Deviations = {}): FakeNode {
 
   const quiet = () => undefined;
   const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
-  const restart = createTotalRestart({ random, log, clusterId: cluster.id, nodeId, hpkeKeyPair: keyPair });
+  const restart = createTotalRestart({
+    random,
+    log,
+    clusterId: cluster.id,
+    nodeId: () => nodeId,
+    hpkeKeyPair: keyPair,
+  });
   if (deviations.restart) {
     const { signal } = new AbortController();
     void restart.waitForKey(deviations.restart, { signal }).then((dataKey) => dataKey && recovered.push(dataKey));

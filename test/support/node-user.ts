@@ -41,7 +41,7 @@ export function seededUser(name: string, n = 2): Seeded {
   };
 }
 
-export function userOf({ node, cluster, clock }: TestNode, { wallet }: Seeded) {
+export function userOf({ node, cluster, clock }: Pick<TestNode, 'node' | 'cluster' | 'clock'>, { wallet }: Seeded) {
   const keys = walletKeys(wallet);
   const id = walletRegistrationId(wallet);
   const random = seededRandom(`requests of ${id}`);

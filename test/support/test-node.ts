@@ -8,7 +8,7 @@ import { Secret } from '../../src/core/secret.ts';
 import type { Devnet } from '../../src/devnet/index.ts';
 import { createInlineExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
 import { type ChainSource, createCometSource } from '../../src/indexer/index.ts';
-import type { Disk } from '../../src/node/disk.ts';
+import { type Disk, LISTED_MAX, type SetAsideStore } from '../../src/node/disk.ts';
 import type { Log, LogFields } from '../../src/node/log.ts';
 import { createNode, type KithNode, type NodeDeps } from '../../src/node/node.ts';
 import { memoryOnlyHeader } from '../../src/node/own-header.ts';
@@ -19,6 +19,7 @@ import {
   type HeaderFile,
   type MemoryDisk,
   type MemoryDiskOptions,
+  readOnly,
 } from '../../src/node/store/index.ts';
 import { measurements, NOW, pki, platform } from './attestation.ts';
 import { createManualClock, type ManualClock } from './manual-clock.ts';
@@ -33,6 +34,14 @@ export interface TestDisk extends Disk {
   readonly sealed: MemoryDisk;
   readonly chain: () => MemoryDisk;
   readonly asides: () => number;
+  /** What was set aside, the oldest first, for a host to do with as it likes. */
+  readonly aside: readonly AsideDisk[];
+}
+
+export interface AsideDisk {
+  header: Uint8Array | undefined;
+  readonly sealed: MemoryDisk;
+  imported: boolean;
 }
 
 export function createTestDisk(options: { sealed?: MemoryDiskOptions; chain?: MemoryDiskOptions } = {}): TestDisk {
@@ -40,23 +49,42 @@ export function createTestDisk(options: { sealed?: MemoryDiskOptions; chain?: Me
   let header = createMemoryHeaderFile();
   let sealed = createMemoryDisk(options.sealed);
   let chain = createMemoryDisk(options.chain);
-  let asides = 0;
+  const aside: AsideDisk[] = [];
   return {
     header: { read: () => header.read(), write: (bytes) => header.write(bytes) },
     get sealed() {
       return sealed;
     },
     chain: () => chain,
-    asides: () => asides,
+    asides: () => aside.length,
+    aside,
     openSealed: async () => sealed.open(),
     async openChain({ fresh }) {
       if (fresh) chain = empty(options.chain);
       return chain.open();
     },
     async setAside() {
+      aside.push({ header: await header.read(), sealed, imported: false });
       header = createMemoryHeaderFile();
       sealed = empty(options.sealed);
-      return `aside ${++asides}`;
+      return `aside ${aside.length}`;
+    },
+    async setAsideStores() {
+      return aside
+        .flatMap((store, i): SetAsideStore[] => {
+          if (!store.header || store.imported || store.sealed.image().size === 0) return [];
+          return [
+            {
+              place: `aside ${i + 1}`,
+              header: store.header,
+              openSealed: async () => readOnly(store.sealed.open()),
+              markImported: async () => {
+                store.imported = true;
+              },
+            },
+          ];
+        })
+        .slice(0, LISTED_MAX);
     },
   };
 }

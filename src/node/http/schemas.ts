@@ -96,6 +96,14 @@ export const registrationAnswer = Type.Object({
   confirmations: uint(),
 });
 export const indexSetAnswer = Type.Object({ id, since: height, nonce: Type.String(), ciphertext: Type.String() });
+const waitingStore = {
+  nodeId: id,
+  storeIdHash: id,
+  blob: Type.String(),
+  threshold: uint(),
+  entered: uint(),
+  needed: uint(),
+};
 export const recoveryAnswer = Type.Object({
   state: Type.Union([Type.Literal('none'), Type.Literal('total-restart')]),
   nodeId: Type.Optional(id),
@@ -104,6 +112,8 @@ export const recoveryAnswer = Type.Object({
   threshold: Type.Optional(uint()),
   entered: Type.Optional(uint()),
   needed: Type.Optional(uint()),
+  /** Further stores that wait. */
+  others: Type.Optional(Type.Array(Type.Object(waitingStore))),
 });
 export const shareAnswer = Type.Object({
   entered: uint(),

@@ -5,7 +5,7 @@ import { idBytes, type OpId, opIdFromBytes } from '../../core/ids.ts';
 import { DETECTION_KEY_BYTES_MAX, HEIGHT_MAX, OPERATION_BYTES_MAX } from '../../core/registration/limits.ts';
 import type { RegistrationKeys } from '../../core/registration/payload.ts';
 import { bytes, bytesUpTo, closed, type Static, shape, Type, uint } from '../../core/schema.ts';
-import type { OperationSummary } from '../../replication/index.ts';
+import type { Change, OperationSummary } from '../../replication/index.ts';
 
 const height = uint(HEIGHT_MAX);
 
@@ -47,7 +47,7 @@ export function summaryOf({ type, opId, version, expiryHeight, birthday }: Store
   return { type, opId: opIdFromBytes(opId), version, expiryHeight, birthday };
 }
 
-export function storeKeys(serial: number, { dataKey, detectionKey }: RegistrationKeys): StoredKeys {
+function storeKeys(serial: number, { dataKey, detectionKey }: RegistrationKeys): StoredKeys {
   const padded = new Uint8Array(DETECTION_KEY_BYTES_MAX);
   padded.set(detectionKey);
   return { serial, dataKey, detectionKey: padded };
@@ -59,7 +59,31 @@ export function keysOf({ dataKey, detectionKey }: StoredKeys): RegistrationKeys 
 }
 
 /** The signed bytes of an operation that a record holds. */
-export function signedOf(record: StoredRegistration | undefined, opId: OpId): StoredOperation | undefined {
+function signedOf(record: StoredRegistration | undefined, opId: OpId): StoredOperation | undefined {
   const wanted = [record?.base, record?.renewal].find((one) => one && opIdFromBytes(one.opId) === opId);
   return wanted;
+}
+
+/**
+ * The record after a change, undefined if nothing is left; operations that stay are taken from the record before it.
+ * @param made.held keys under a new serial number, in the place of those in the record.
+ */
+export function nextRecord(
+  before: StoredRegistration | undefined,
+  { after, keysAfter }: Pick<Change, 'after' | 'keysAfter'>,
+  made: {
+    readonly added: readonly StoredOperation[];
+    readonly held?: { readonly serial: number; readonly keys: RegistrationKeys } | undefined;
+  },
+): StoredRegistration | undefined {
+  const stored = (summary: OperationSummary | undefined): StoredOperation | undefined =>
+    summary && (made.added.find((own) => opIdFromBytes(own.opId) === summary.opId) ?? signedOf(before, summary.opId));
+  const [base, renewal] = [stored(after.base), stored(after.renewal)];
+  if (!base && !renewal) return undefined;
+  const keys = made.held ? storeKeys(made.held.serial, made.held.keys) : before?.keys;
+  return {
+    ...(base ? { base } : {}),
+    ...(renewal ? { renewal } : {}),
+    ...(keysAfter && keys ? { keys } : {}),
+  };
 }

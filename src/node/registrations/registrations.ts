@@ -1,36 +1,28 @@
 // The registrations of a node: one owner of what the sealed store, the registry, the key table and the index sets say
 // about each. What is acknowledged is synced; what could not be written has not happened.
 
+import { KithError } from '../../core/errors.ts';
 import { idBytes, type RegId, regIdFromBytes } from '../../core/ids.ts';
-import type { OperationType } from '../../core/registration/operation.ts';
-import { encodeOperation } from '../../core/registration/operation.ts';
-import type { DeriveKeys, RegistrationKeys } from '../../core/registration/payload.ts';
+import type { Operation } from '../../core/registration/operation.ts';
+import type { DeriveKeys, Payload } from '../../core/registration/payload.ts';
 import { type Refusal, refuse } from '../../core/registration/refusal.ts';
 import type { Submission } from '../../core/registration/submission.ts';
-import { type DetectionEngine, type IndexSets, type KeySlot, restoreDetectionKey } from '../../fmd/index.ts';
+import type { DetectionEngine, IndexSets, KeySlot } from '../../fmd/index.ts';
 import {
   type AdmissionContext,
   type Admitted,
+  admitFromMember,
   admitFromUser,
-  type Change,
   createRegistry,
   type Heights,
   type Standing,
-  summarise,
 } from '../../replication/index.ts';
 import type { Namespace, SealedStore, StoreWrite } from '../store/index.ts';
+import { type Applied, createDraft, type Draft } from './draft.ts';
 import { createGate } from './gate.ts';
-import { EXPECTED_PER_FLAG_MIN, EXPECTED_SHARE_MAX, SWEEP_WRITES_MAX, TOMBSTONES_PER_REGISTRATION } from './limits.ts';
-import {
-  keysOf,
-  registrationShape,
-  type StoredOperation,
-  type StoredRegistration,
-  signedOf,
-  storeKeys,
-  storeOperation,
-  summaryOf,
-} from './record.ts';
+import { createHoldings } from './holdings.ts';
+import { SWEEP_WRITES_MAX, TAKE_IN_MAX } from './limits.ts';
+import { keysOf, nextRecord, registrationShape, type StoredRegistration, summaryOf } from './record.ts';
 
 export interface RegistrationsDeps {
   readonly store: SealedStore;
@@ -59,6 +51,16 @@ export type Submitted =
   /** Synced; `repeated` if it was already. */
   | { readonly kind: 'taken'; readonly regId: RegId; readonly expiryHeight: number; readonly repeated: boolean };
 
+/** An operation that comes from elsewhere: another store, another member. */
+export interface Incoming {
+  readonly operation: Operation;
+  /** With a register, if whoever brings it has it. Wiped by nobody. */
+  readonly payload?: Payload | undefined;
+}
+
+/** What became of it. `known`: nothing changed by it. */
+export type TakenIn = Applied | Refusal;
+
 export interface RegistrationCounts {
   /** With keys: detected for. */
   readonly held: number;
@@ -76,6 +78,12 @@ export interface Registrations {
    * @throws KithError `store-full` and others of the store: then it was not taken.
    */
   submit(submission: Submission): Promise<Submitted>;
+  /**
+   * Takes operations that users gave to others, at most TAKE_IN_MAX, each checked as that of any member and merged.
+   * Resolves once they are synced, in one commit, with what became of each, in their order.
+   * @throws KithError `store-full` and others of the store: then none of them was taken. `too-many-operations`.
+   */
+  takeIn(items: readonly Incoming[]): Promise<readonly TakenIn[]>;
   standing(regId: RegId): Standing;
   /** The serial number to look up, undefined unless the registration may be served now. */
   serialOf(regId: RegId): number | undefined;
@@ -88,100 +96,48 @@ export interface Registrations {
   passHeights(heights: Heights, commit: (writes: readonly StoreWrite[]) => Promise<void>): Promise<void>;
 }
 
-interface Held {
-  readonly serial: number;
-  readonly slot: KeySlot;
-  readonly birthday: number;
-}
-
 export function createRegistrations(deps: RegistrationsDeps, options: RegistrationsOptions): Registrations {
-  const { store, engine, indexSets, heights } = deps;
+  const { store, heights } = deps;
   const records: Namespace<StoredRegistration> = store.namespace('registrations', registrationShape);
   const registry = createRegistry({ versionFloor: options.versionFloor });
   const gate = createGate();
-  const heldBy = new Map<RegId, Held>();
-  const serialBySlot = new Map<KeySlot, number>();
-  const slotBySerial = new Map<number, KeySlot>();
-  const expectedMax = Math.max(EXPECTED_PER_FLAG_MIN, options.registrationsMax * EXPECTED_SHARE_MAX);
-  let nextSerial = 0;
+  const holdings = createHoldings(deps, options);
 
-  function hold(serial: number, birthday: number, keys: RegistrationKeys): Held {
-    // From `deriveKeys` or from the store: checked when it was registered.
-    const detectionKey = restoreDetectionKey(keys.detectionKey);
-    const slot = engine.add(detectionKey);
-    indexSets.add(serial, { dataKey: keys.dataKey, birthday, n: detectionKey.indices.length });
-    nextSerial = Math.max(nextSerial, serial + 1);
-    serialBySlot.set(slot, serial);
-    slotBySerial.set(serial, slot);
-    return { serial, slot, birthday };
-  }
-
-  function letGo({ serial, slot }: Held): void {
-    engine.remove(slot);
-    indexSets.remove(serial);
-    serialBySlot.delete(slot);
-    slotBySerial.delete(serial);
-  }
-
-  function whyFull(operation: OperationType, regId: RegId, keys: RegistrationKeys | undefined): string | undefined {
-    if (operation !== 'register' || registry.keysHeld(regId)) return undefined;
-    const { registrationsMax } = options;
-    if (slotBySerial.size >= registrationsMax)
-      return `${registrationsMax} registrations are held, the most of this cluster`;
-    if (registry.size >= registrationsMax * (1 + TOMBSTONES_PER_REGISTRATION)) return 'too many have ended recently';
-    const share = keys ? 2 ** -keys.detectionKey[0]! : 0;
-    if (indexSets.expectedPerFlag + share > expectedMax) return 'too many registrations with a small n are held';
-    return undefined;
-  }
-
-  /** The record after a change; operations that stay are taken from the record before it. */
-  async function recordWrite(
-    change: Change,
-    added: { operation: StoredOperation; held: Held | undefined; keys: RegistrationKeys | undefined } | undefined,
-  ): Promise<StoreWrite> {
-    const key = idBytes(change.regId);
-    const { base, renewal } = change.after;
-    if (!base && !renewal) return records.delete(key);
-    const before = await records.get(key);
-    const stored = (summary: typeof base): StoredOperation | undefined => {
-      if (!summary) return undefined;
-      const own = added && summaryOf(added.operation).opId === summary.opId ? added.operation : undefined;
-      return own ?? signedOf(before, summary.opId);
-    };
-    const keys = added?.held && added.keys ? storeKeys(added.held.serial, added.keys) : before?.keys;
-    const [storedBase, storedRenewal] = [stored(base), stored(renewal)];
-    return records.put(key, {
-      ...(storedBase ? { base: storedBase } : {}),
-      ...(storedRenewal ? { renewal: storedRenewal } : {}),
-      ...(change.keysAfter && keys ? { keys } : {}),
-    });
-  }
-
-  async function carryOut(admitted: Admitted, regId: RegId): Promise<void> {
-    const { operation, opId, keys } = admitted;
-    const summary = summarise(operation, opId);
-    const change = registry.apply(regId, summary, { keys: keys !== undefined, heights: heights() });
-    const before = heldBy.get(regId);
-    const birthday = change.after.base?.birthday ?? 0;
-    // Another birthday is another index set: it is scanned anew under a serial number of its own.
-    const adding = keys && change.keysAfter && before?.birthday !== birthday;
-    const held = adding ? hold(Math.max(nextSerial, indexSets.nextSerial), birthday, keys) : undefined;
+  /** All of them in one commit, or none. */
+  async function carryOut(batch: readonly (Admitted | Refusal)[]): Promise<TakenIn[]> {
+    const drafts = new Map<RegId, Draft>();
+    const outcomes: TakenIn[] = [];
     try {
-      const write = await recordWrite(change, {
-        operation: storeOperation(summary, encodeOperation(operation)),
-        held,
-        keys,
-      });
-      await store.commit([write]);
+      for (const admitted of batch) {
+        if (admitted.kind === 'refused') outcomes.push(admitted);
+        else {
+          const { regId } = admitted.operation;
+          const draft =
+            drafts.get(regId) ?? (await createDraft({ records, registry, holdings, heights }, regId, options));
+          drafts.set(regId, draft);
+          outcomes.push(draft.apply(admitted));
+        }
+      }
+      const writes = [...drafts.values()].map((draft) => draft.write()).filter((write) => write !== undefined);
+      if (writes.length > 0) await store.commit(writes);
     } catch (error) {
-      if (held) letGo(held);
-      registry.restore(change);
+      for (const draft of drafts.values()) draft.abandon();
       throw error;
     }
-    if (before && (held || !change.keysAfter)) letGo(before);
-    if (held) heldBy.set(regId, held);
-    else if (!change.keysAfter) heldBy.delete(regId);
-    if (held) deps.onAdded?.();
+    const added = [...drafts.values()].map((draft) => draft.settle());
+    if (added.includes(true)) deps.onAdded?.();
+    return outcomes;
+  }
+
+  const context = (): AdmissionContext => ({
+    clusterId: options.clusterId,
+    heights: heights(),
+    versionFloor: registry.versionFloor,
+  });
+
+  function checkLifetime({ type, version, expiryHeight }: Operation): Refusal | undefined {
+    if (type === 'revoke' || expiryHeight <= version + options.lifetimeBlocksMax) return undefined;
+    return refuse('expiry-too-far', `expiryHeight must be at most ${options.lifetimeBlocksMax} above version`);
   }
 
   function expiryOf(regId: RegId, otherwise: number): number {
@@ -191,18 +147,29 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
 
   async function submitAlone(submission: Submission): Promise<Submitted> {
     const { operation } = submission;
-    const { regId, version, type } = operation;
-    const context = { clusterId: options.clusterId, heights: heights(), versionFloor: registry.versionFloor };
-    const admitted = admitFromUser(deps, submission, registry.state(regId), context);
+    const { regId, type } = operation;
+    const admitted = admitFromUser(deps, submission, registry.state(regId), context());
     if (admitted.kind === 'refused') return admitted;
-    if (type !== 'revoke' && operation.expiryHeight > version + options.lifetimeBlocksMax) {
-      return refuse('expiry-too-far', `expiryHeight must be at most ${options.lifetimeBlocksMax} above version`);
-    }
-    const full = whyFull(type, regId, admitted.keys);
-    if (full !== undefined) return { kind: 'full', detail: full };
+    const tooFar = checkLifetime(operation);
+    if (tooFar) return tooFar;
     const repeated = admitted.repeated && (type !== 'register' || registry.keysHeld(regId));
-    if (!repeated) await carryOut(admitted, regId);
+    const [outcome] = repeated ? [] : await carryOut([admitted]);
+    if (outcome?.kind === 'full') return outcome;
     return { kind: 'taken', regId, expiryHeight: expiryOf(regId, operation.expiryHeight), repeated };
+  }
+
+  async function takeIn(items: readonly Incoming[]): Promise<readonly TakenIn[]> {
+    if (items.length > TAKE_IN_MAX) {
+      throw new KithError(
+        'too-many-operations',
+        `${items.length} operations at once, at most ${TAKE_IN_MAX} are taken`,
+      );
+    }
+    const now = context();
+    const batch = items.map(
+      ({ operation, payload }) => checkLifetime(operation) ?? admitFromMember(deps, operation, payload, now),
+    );
+    return gate.exclusive(() => carryOut(batch));
   }
 
   function loadOne(regId: RegId, record: StoredRegistration): void {
@@ -213,12 +180,13 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
       registry.apply(regId, summaryOf(operation), { keys: record.keys !== undefined, heights: beginning });
     }
     if (!record.keys) return;
-    heldBy.set(regId, hold(record.keys.serial, record.base?.birthday ?? 0, keysOf(record.keys)));
+    const { serial } = record.keys;
+    holdings.set(regId, holdings.hold(record.base?.birthday ?? 0, keysOf(record.keys), serial));
   }
 
   return {
     get counts() {
-      return { held: heldBy.size, known: registry.size };
+      return { held: holdings.size, known: registry.size };
     },
     get versionFloor() {
       return registry.versionFloor;
@@ -227,19 +195,22 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
       for await (const [key, record] of records.entries()) loadOne(regIdFromBytes(key), record);
     },
     submit: (submission) => gate.shared(submission.operation.regId, () => submitAlone(submission)),
+    takeIn,
     standing: (regId) => registry.standing(regId, heights()),
     serialOf(regId) {
-      return registry.standing(regId, heights()).kind === 'open' ? heldBy.get(regId)?.serial : undefined;
+      return registry.standing(regId, heights()).kind === 'open' ? holdings.of(regId)?.serial : undefined;
     },
-    serialIn: (slot) => serialBySlot.get(slot),
-    slotsOf: (serials) => serials.map((serial) => slotBySerial.get(serial)).filter((slot) => slot !== undefined),
+    serialIn: holdings.serialIn,
+    slotsOf: holdings.slotsOf,
     passHeights: (now, commit) =>
       gate.exclusive(async () => {
         const changes = registry.sweep(now);
         try {
           const writes: StoreWrite[] = [];
           for (const change of changes) {
-            writes.push(await recordWrite(change, undefined));
+            const key = idBytes(change.regId);
+            const record = nextRecord(await records.get(key), change, { added: [] });
+            writes.push(record ? records.put(key, record) : records.delete(key));
             if (writes.length === SWEEP_WRITES_MAX) await store.commit(writes.splice(0));
           }
           await commit(writes);
@@ -248,10 +219,10 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
           throw error;
         }
         for (const { regId, keysAfter } of changes) {
-          const held = heldBy.get(regId);
+          const held = holdings.of(regId);
           if (!held || keysAfter) continue;
-          letGo(held);
-          heldBy.delete(regId);
+          holdings.letGo(held);
+          holdings.set(regId, undefined);
         }
       }),
   };

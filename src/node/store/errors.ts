@@ -18,6 +18,8 @@ export type StoreErrorCode =
   /** More writes are waiting than the store takes. */
   | 'store-busy'
   | 'store-closed'
+  /** It was set aside: it is read, and never written. */
+  | 'store-read-only'
   /** The folder cannot be opened: no right to it, or the disk fails. */
   | 'store-unavailable'
   /** A new store was asked for where there are records already. */

@@ -15,6 +15,7 @@ export {
   type MemoryDisk,
   type MemoryDiskOptions,
 } from './memory.ts';
+export { readOnly } from './read-only.ts';
 export { STORE_ID_BYTES, type StoreHead, type StoreIdentity } from './root.ts';
 export {
   createSealedStore,

@@ -51,7 +51,7 @@ function restarting(bench = recoveryBench({ threshold: 2, keys: 3 }), header = h
   const nodeId = nodeIdFromBytes(random.bytes(32));
   const { clusterId } = bench.context;
   const { log, lines } = recordingLog();
-  const restart = createTotalRestart({ random, log, clusterId, nodeId, hpkeKeyPair });
+  const restart = createTotalRestart({ random, log, clusterId, nodeId: () => nodeId, hpkeKeyPair });
   const controller = new AbortController();
   const key = restart.waitForKey(header, { signal: controller.signal });
   async function send(plaintext: Uint8Array, over: Partial<RequestContext> = {}) {
