@@ -29,6 +29,8 @@ export interface RecoveryDeps {
   readonly readHeader: ReadHeader;
   /** Who can be asked now; read again in each round. */
   servers(): readonly RecoveryServer[];
+  /** Whether a newer boot of this node was met: then what the earlier one kept in memory is gone. */
+  hasRestarted?(nodeId: NodeId): boolean;
 }
 
 /** What a member said last. */
@@ -93,7 +95,7 @@ const PASSING: ReadonlySet<ServerWord> = new Set<ServerWord>([
 
 /**
  * Asks until there are enough shares of one deal, or until it is certain that there are not, which is when every key
- * server of the header and every other member has answered.
+ * server of the header has answered or has restarted, and every other member has answered.
  * @throws KithError `bad-header`; the reason of `signal`.
  */
 export async function recoverSealingKey(
@@ -120,7 +122,7 @@ export async function recoverSealingKey(
         if (recovered) return { kind: 'recovered', ...recovered, incarnation };
       }
       const report = reportOf(view, servers, words, releases);
-      if (isHopeless(view, servers, words, releases)) return { kind: 'not-recoverable', ...report };
+      if (isHopeless(deps, view, servers, words, releases)) return { kind: 'not-recoverable', ...report };
       onProgress?.(report);
       if (incarnation !== undefined) {
         // A number too far up came from somebody who lied about the last one: then down is the way.
@@ -188,19 +190,26 @@ async function gather(
 }
 
 /** How many more members may still have a share: those silent, and those of the header that could not be asked. */
-function undecided(view: HeaderView, servers: readonly RecoveryServer[], words: ReadonlyMap<NodeId, ServerWord>) {
+function undecided(
+  deps: RecoveryDeps,
+  view: HeaderView,
+  servers: readonly RecoveryServer[],
+  words: ReadonlyMap<NodeId, ServerWord>,
+): number {
   const asked = new Set(servers.map(({ nodeId }) => nodeId));
-  const absent = view.keyServers.filter((nodeId) => !asked.has(nodeId)).length;
+  // Nodes that restarted together wait for one another under ids that none of them may ever have again.
+  const absent = view.keyServers.filter((nodeId) => !asked.has(nodeId) && !deps.hasRestarted?.(nodeId)).length;
   return absent + servers.filter(({ nodeId }) => PASSING.has(words.get(nodeId) ?? 'silent')).length;
 }
 
 function isHopeless(
+  deps: RecoveryDeps,
   view: HeaderView,
   servers: readonly RecoveryServer[],
   words: ReadonlyMap<NodeId, ServerWord>,
   releases: Releases,
 ): boolean {
-  const more = undecided(view, servers, words);
+  const more = undecided(deps, view, servers, words);
   const missing = Math.min(view.threshold, releases.missing() ?? view.threshold);
   return more < missing || view.threshold === 0;
 }

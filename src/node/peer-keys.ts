@@ -102,7 +102,7 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
       peering.mesh.learn(read.keyServers.flatMap(({ addresses }) => addresses));
       waitsFor('asking the members for the sealing key');
       const outcome = await recoverSealingKey(
-        { clock, random, readHeader: headerReader(read.clusterId), servers },
+        { clock, random, readHeader: headerReader(read.clusterId), servers, hasRestarted: peering.hasRestarted },
         { header: bytes, bootKey: peering.bootKey, hpkeKey: peering.hpkePublicKey },
         { signal, onProgress: (report) => waitsFor(describeReport(report)) },
       );

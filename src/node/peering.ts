@@ -16,6 +16,9 @@ import type { Log } from './log.ts';
 import { isProven, NO_INCARNATION } from './proven.ts';
 import type { Phase } from './service.ts';
 
+/** Nodes known to ask for their keys: some times a large cluster, so that made-up ones take long to push these out. */
+const RESTARTED_MAX = 256;
+
 export interface PeeringDeps {
   readonly clock: Clock;
   readonly random: Random;
@@ -50,12 +53,15 @@ export interface Peering {
   /** Members that have shown who they are. */
   proven(): AttestedPeer[];
   custodyOf(nodeId: NodeId): CustodyPeer | undefined;
+  /** Whether a boot of this node was met that asked for its key: no earlier one has anything in memory any more. */
+  hasRestarted(nodeId: NodeId): boolean;
 }
 
 /** @param options.bootstrap multiaddrs without peer ids. */
 export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: readonly string[] }): Peering {
   const { clock, random, log, cluster, transport, hpkeKeyPair, attestor, quoter, collateral } = deps;
   const incarnations = createIncarnations();
+  const restarted = new Set<NodeId>();
   let own: Self = { nodeId: nodeIdFromBytes(random.bytes(32)), incarnation: NO_INCARNATION };
 
   const mesh = createMesh(
@@ -163,11 +169,17 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
       mesh.meetAgain();
     },
     proven,
+    hasRestarted: (nodeId) => restarted.has(nodeId),
     custodyOf(nodeId) {
       const peer = mesh.peer(nodeId);
       return peer && custodyPeer(link, peer);
     },
   };
-  serveCustody(mesh, link, peering.custodian);
+  serveCustody(mesh, link, peering.custodian, (nodeId) => {
+    restarted.delete(nodeId);
+    restarted.add(nodeId);
+    const [oldest] = restarted;
+    if (restarted.size > RESTARTED_MAX && oldest) restarted.delete(oldest);
+  });
   return peering;
 }
