@@ -411,8 +411,11 @@ class Node implements KithNode {
 
   #notes(): string[] {
     const { cluster } = this.#deps;
-    const warning = this.#sealingKeys.warning();
-    return [...(warning ? [warning] : []), ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : [])];
+    const warnings = [this.#sealingKeys.warning(), this.#membership?.warning()];
+    return [
+      ...warnings.filter((one) => one !== undefined),
+      ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : []),
+    ];
   }
 
   async #carryOut(kind: OperationType, id: RegId | undefined, box: SealedBox) {

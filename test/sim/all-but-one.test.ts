@@ -73,6 +73,24 @@ describe('a node whose key servers are away', () => {
   });
 });
 
+describe('a node that is left alone', () => {
+  it('says whom it misses, until a majority is there', async () => {
+    const { sim, machines, whole } = await founded(3);
+    const [left, ...others] = machines as [SimMachine, ...SimMachine[]];
+    const missed = () => left.node.service.readiness().reasons.find((reason) => reason.startsWith('no majority'));
+    expect(missed()).toBeUndefined();
+    for (const machine of others) machine.crash();
+    await sim.until(() => missed() !== undefined, 30);
+    await sim.clock.advance(20_000);
+    for (const machine of others) expect(missed()).toContain(`${nodeId(machine).slice(0, 8)} (op-${machine.name})`);
+    others[0]!.boot();
+    await sim.until(() => missed() === undefined, 60);
+    others[1]!.boot();
+    await sim.until(() => whole(machines), 60);
+    for (const machine of machines) await machine.stop();
+  });
+});
+
 describe('all but one node with new disks', () => {
   it('are members in the places of the old ones within a minute', async () => {
     const { sim, machines, whole } = await founded(3);
