@@ -29,8 +29,8 @@ export interface RecoveryDeps {
   readonly readHeader: ReadHeader;
   /** Who can be asked now; read again in each round. */
   servers(): readonly RecoveryServer[];
-  /** Whether a key server that cannot be asked is known to have restarted: what it held is lost. */
-  restarted?(nodeId: NodeId): boolean;
+  /** Whether a newer boot of this node was met: then what the earlier one kept in memory is gone. */
+  hasRestarted?(nodeId: NodeId): boolean;
 }
 
 /** What a member said last. */
@@ -97,7 +97,7 @@ const PASSING: ReadonlySet<ServerWord> = new Set<ServerWord>([
 
 /**
  * Asks until there are enough shares of one deal, or until it is certain that there are not, which is when every key
- * server of the header and every other member has answered.
+ * server of the header has answered or has restarted, and every other member has answered.
  * @throws KithError `bad-header`; the reason of `signal`.
  */
 export async function recoverSealingKey(
@@ -191,10 +191,7 @@ async function gather(
   );
 }
 
-/**
- * How many more members may still have a share: those silent, and those of the header that could not be asked and run
- * as they did.
- */
+/** How many more members may still have a share: those silent, and those of the header that could not be asked. */
 function undecided(
   deps: RecoveryDeps,
   view: HeaderView,
@@ -202,7 +199,8 @@ function undecided(
   words: ReadonlyMap<NodeId, ServerWord>,
 ): number {
   const asked = new Set(servers.map(({ nodeId }) => nodeId));
-  const absent = view.keyServers.filter((nodeId) => !asked.has(nodeId) && !deps.restarted?.(nodeId)).length;
+  // Nodes that restarted together wait for one another under ids that none of them may ever have again.
+  const absent = view.keyServers.filter((nodeId) => !asked.has(nodeId) && !deps.hasRestarted?.(nodeId)).length;
   return absent + servers.filter(({ nodeId }) => PASSING.has(words.get(nodeId) ?? 'silent')).length;
 }
 

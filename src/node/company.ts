@@ -46,6 +46,8 @@ export interface Company {
   readonly mesh: Part;
   readonly peering: Peering;
   readonly sealingKeys: PeerKeys;
+  /** What operators should know of the roster; undefined if there is nothing to say. */
+  rosterWarning(): string | undefined;
   /** The roster; undefined before this node has an identity. */
   entries(): readonly RosterEntry[] | undefined;
   /** Takes an earlier id of this node, whose key it has, off the roster. */
@@ -81,6 +83,7 @@ export function createCompany(deps: CompanyDeps, options: CompanyOptions): Compa
     mesh: peering.mesh,
     peering,
     sealingKeys,
+    rosterWarning: () => membership?.warning(),
     entries: () => membership?.entries(),
     async retire(nodeId, nodeSecret) {
       const why = await membership?.retire(nodeId, nodeSecret);

@@ -40,6 +40,8 @@ export interface MembershipDeps {
 export interface Membership {
   /** All members, this node included once it is one. */
   entries(): readonly RosterEntry[];
+  /** What an operator should know of the roster as it is connected now. */
+  warning(): string | undefined;
   /** Calls back after each change; returns what ends that. */
   onChange(listener: () => void): () => void;
   /**
@@ -102,6 +104,12 @@ export function createMembership(
 
   return {
     entries: () => keeper.view().members.map(entryOf),
+    warning() {
+      const { missing } = keeper.view();
+      if (missing.length === 0) return undefined;
+      const who = missing.map(({ nodeId, operator }) => `${nodeId.slice(0, 8)} (${operator})`).join(', ');
+      return `no majority: if these do not come back, their operators have to take them off the roster: ${who}`;
+    },
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

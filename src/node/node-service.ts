@@ -48,8 +48,10 @@ export function createNodeService(deps: NodeServiceDeps, options: { readonly ver
   function notes(): string[] {
     const warning = deps.sealingKeys.warning();
     const closed = restart.note();
+    const roster = deps.company?.rosterWarning();
     return [
       ...(warning ? [warning] : []),
+      ...(roster ? [roster] : []),
       ...(deps.company?.sealingKeys.warnings() ?? []),
       ...(closed ? [closed] : []),
       ...deps.setAside.notes(),

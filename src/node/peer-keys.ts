@@ -4,7 +4,6 @@ import { ed25519Sign } from '#crypto';
 import type { Cluster } from '../attestation/index.ts';
 import { sleep } from '../core/deadline.ts';
 import { messageOf } from '../core/errors.ts';
-import type { NodeId } from '../core/ids.ts';
 import type { Part } from '../core/life-cycle.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import {
@@ -83,7 +82,7 @@ export function createPeerKeys(deps: PeerKeysDeps, options: PeerKeysOptions): Pe
   function ask(bytes: Uint8Array, read: StoreHeader, options: RecoveryOptions): Promise<Recovered | NotRecoverable> {
     peering.mesh.learn(read.keyServers.flatMap(({ addresses }) => addresses));
     return recoverSealingKey(
-      { clock, random, readHeader: headerReader(read.clusterId), servers, restarted: restartedAmong(read, peering) },
+      { clock, random, readHeader: headerReader(read.clusterId), servers, hasRestarted: peering.hasRestarted },
       { header: bytes, bootKey: peering.bootKey, hpkeKey: peering.hpkePublicKey },
       options,
     );
@@ -234,16 +233,6 @@ function logCustody(
 function describeFailure(failure: DealFailure): string {
   if (failure.kind === 'header') return failure.message;
   return failure.words.map(({ nodeId, word }) => `${nodeId.slice(0, 8)}: ${word}`).join(', ');
-}
-
-/** Whether another id answers where a key server was: the boot that held the share has ended. */
-function restartedAmong({ keyServers }: StoreHeader, { mesh }: Peering): (nodeId: NodeId) => boolean {
-  return (nodeId) => {
-    const addresses = keyServers.find((server) => server.nodeId === nodeId)?.addresses ?? [];
-    return mesh
-      .peers()
-      .some((peer) => peer.attested.nodeId !== nodeId && peer.addresses.some((one) => addresses.includes(one)));
-  };
 }
 
 /** How often a condition of the mesh is looked at: it changes in the time of a handshake. */

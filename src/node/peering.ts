@@ -25,6 +25,9 @@ import {
   type MeshCounts,
 } from './telemetry/index.ts';
 
+/** Nodes known to ask for their keys: some times a large cluster, so that made-up ones take long to push these out. */
+const RESTARTED_MAX = 256;
+
 export interface PeeringDeps {
   readonly clock: Clock;
   readonly random: Random;
@@ -60,6 +63,8 @@ export interface Peering {
   proven(): AttestedPeer[];
   custodyOf(nodeId: NodeId): CustodyPeer | undefined;
   counts(): { readonly mesh: MeshCounts; readonly custody: CustodyCounts };
+  /** Whether a boot of this node was met that asked for its key: no earlier one has anything in memory any more. */
+  hasRestarted(nodeId: NodeId): boolean;
 }
 
 /** @param options.bootstrap multiaddrs without peer ids. */
@@ -69,6 +74,7 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
   const bounded = createBoundedLog({ clock, log });
   const meshCounter = createMeshCounter();
   const custodyCounter = createCustodyCounter();
+  const restarted = new Set<NodeId>();
   let own: Self = { nodeId: nodeIdFromBytes(random.bytes(32)), incarnation: NO_INCARNATION };
 
   const mesh = createMesh(
@@ -120,6 +126,8 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
       return { code: 'fenced', message };
     }
     const standing = incarnations.record({ nodeId, incarnation, bootKey });
+    // It has its key, and what it was entrusted with since.
+    if (standing === 'newer' || standing === 'current') restarted.delete(nodeId);
     switch (standing) {
       case 'newer':
       case 'current':
@@ -187,12 +195,18 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
     },
     proven,
     counts: () => ({ mesh: meshCounter.read(), custody: custodyCounter.read() }),
+    hasRestarted: (nodeId) => restarted.has(nodeId),
     custodyOf(nodeId) {
       const peer = mesh.peer(nodeId);
       return peer && custodyPeer(link, peer);
     },
   };
-  serveCustody(mesh, link, peering.custodian);
   inForce.onChange(() => mesh.reexamine());
+  serveCustody(mesh, link, peering.custodian, (nodeId) => {
+    restarted.delete(nodeId);
+    restarted.add(nodeId);
+    const [oldest] = restarted;
+    if (restarted.size > RESTARTED_MAX && oldest) restarted.delete(oldest);
+  });
   return peering;
 }

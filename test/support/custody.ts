@@ -262,6 +262,7 @@ export function createCustodyWorld(options: WorldOptions) {
       boot = owner.boot,
       among = members,
       platform = owner.entry,
+      hasRestarted = () => false,
       ...rest
     }: Partial<RecoveryOptions> & {
       header?: Uint8Array;
@@ -270,6 +271,7 @@ export function createCustodyWorld(options: WorldOptions) {
       platform?: RosterEntry;
       ticket?: Uint8Array;
       above?: number;
+      hasRestarted?: (nodeId: NodeId) => boolean;
     } = {},
   ) {
     const { ticket, above, ...others } = rest;
@@ -279,7 +281,7 @@ export function createCustodyWorld(options: WorldOptions) {
         .map((to) => ({ nodeId: to.entry.nodeId, peer: peer(owner, to, boot, platform) }));
     const signal = rest.signal ?? new AbortController().signal;
     return recoverSealingKey(
-      { clock, random, readHeader, servers },
+      { clock, random, readHeader, servers, hasRestarted },
       { header, ...keysOf(boot), ticket, above },
       { ...others, signal },
     );

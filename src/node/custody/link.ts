@@ -17,7 +17,7 @@ import { bytes, bytesUpTo, closed, shape, Type } from '../../core/schema.ts';
 import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest } from '../../keyserver/codec.ts';
 import type { Custodian, CustodyAnswer, CustodyPeer, CustodyRequest, ReleaseRequest } from '../../keyserver/index.ts';
 import { type AttestedPeer, type Mesh, type MeshPeer, refusalOf } from '../../p2p/index.ts';
-import { permitProven } from '../proven.ts';
+import { isProven, permitProven } from '../proven.ts';
 import type { CustodyEvent } from '../telemetry/index.ts';
 import { createNonces } from './nonces.ts';
 
@@ -146,8 +146,16 @@ export function custodyPeer(deps: LinkDeps, peer: MeshPeer): CustodyPeer {
   };
 }
 
-/** Answers members' custody requests for as long as the mesh runs. */
-export function serveCustody(mesh: Mesh, deps: LinkDeps, custodian: Custodian): void {
+/**
+ * Answers members' custody requests for as long as the mesh runs.
+ * @param onRestarted somebody else than the node itself, as it is known by now, asks for its key: a newer boot.
+ */
+export function serveCustody(
+  mesh: Mesh,
+  deps: LinkDeps,
+  custodian: Custodian,
+  onRestarted: (nodeId: NodeId) => void,
+): void {
   const nonces = createNonces(deps);
 
   /** What stands behind a release request, or why it is not believed. @throws KithError `quote-refused`. */
@@ -191,6 +199,7 @@ export function serveCustody(mesh: Mesh, deps: LinkDeps, custodian: Custodian): 
     seen(inner.kind);
     if (message.kind === 'ask') {
       if (inner.kind === 'release') throw new KithError('quote-refused', 'a release needs a quote');
+      if (inner.kind === 'last' && !(isProven(peer) && inner.nodeId === peer.nodeId)) onRestarted(inner.nodeId);
       return custodian.answer(peer, inner);
     }
     if (inner.kind !== 'release') throw new KithError('bad-message', `a ${inner.kind} does not come with a quote`);

@@ -240,6 +240,32 @@ describe('a recovery', () => {
     expect(world.clock.pending).toBe(0);
   });
 
+  it('does not wait for the earlier boots of nodes that are recovering too', async () => {
+    const { world, owner, servers } = await stopped(4);
+    const others = servers.slice(1);
+    for (const server of others) server.boot.up = false;
+    const restarted = new Set<string>();
+    const hasRestarted = (nodeId: string) => restarted.has(nodeId);
+    const ended = world.recover(owner, { hasRestarted });
+    let outcome: Awaited<typeof ended> | undefined;
+    void ended.then((result) => {
+      outcome = result;
+    });
+    restarted.add(others[0]!.entry.nodeId);
+    await world.clock.advance(90_000);
+    // The second may still come, and its share would do.
+    expect(outcome).toBeUndefined();
+    restarted.add(others[1]!.entry.nodeId);
+    await world.clock.advance(45_000);
+    expect(outcome).toMatchObject({ kind: 'not-recoverable', reachable: 1, shares: 1, needed: 2 });
+  });
+
+  it('asks a node that is there, whoever else says that it restarted', async () => {
+    const { world, owner } = await stopped(4);
+    const recovered = await world.clock.settle(world.recover(owner, { hasRestarted: () => true }));
+    expect(recovered.kind === 'recovered' && opens(owner, recovered)).toBe(true);
+  });
+
   it('reports the newest heads that servers saw', async () => {
     const world = createCustodyWorld({ nodes: 4 });
     const owner = world.members[0]!;
