@@ -20,6 +20,7 @@ import { logIndexerEvent } from './indexer-events.ts';
 import type { Launched, NodeIdentity } from './launched.ts';
 import type { Log } from './log.ts';
 import { createLookUps, type LookUps } from './look-ups.ts';
+import { createBatchWriter } from './registrations/batch-writer.ts';
 import { createRegistrations, type Registrations } from './registrations/registrations.ts';
 import type { KeyValueStore, SealedStore } from './store/index.ts';
 
@@ -83,8 +84,9 @@ export async function assemble(
 
   const engine = createDetectionEngine({ executor: deps.executor });
   const indexSets = createIndexSets();
+  const writer = createBatchWriter({ clock, store });
   const registrations = createRegistrations(
-    { store, engine, indexSets, deriveKeys: registrationKeys, heights, onAdded: () => detector.wake() },
+    { store, writer, engine, indexSets, deriveKeys: registrationKeys, heights, onAdded: () => detector.wake() },
     { clusterId: cluster.id, ...limits, versionFloor: progress.versionFloor },
   );
   const matches = createMatchLog({ store });

@@ -13,3 +13,12 @@ export const TOMBSTONES_PER_REGISTRATION = 4;
 
 /** Records rewritten in one commit when many registrations end at one height; the store takes 65,536. */
 export const SWEEP_WRITES_MAX = 20_000;
+
+/** How long the first operation of a batch waits for others, unless a batch is being synced (replication.md). */
+export const GATHER_MS_MAX = 2;
+
+/** Operations of one batch: with 100 microseconds each the event loop stands still for less than 30 ms. */
+export const BATCH_OPERATIONS_MAX = 256;
+
+/** Operations waiting for their batch, 1.5 KiB each: ten seconds of the highest rate. Then `store-busy`. */
+export const WAITING_OPERATIONS_MAX = 8_192;

@@ -1,46 +1,58 @@
 // The registrations of a node: one owner of what the sealed store, the registry, the key table and the index sets say
 // about each. What is acknowledged is synced; what could not be written has not happened.
 
-import { idBytes, type RegId, regIdFromBytes } from '../../core/ids.ts';
+import { idBytes, type OpId, type RegId, regIdFromBytes } from '../../core/ids.ts';
 import type { OperationType } from '../../core/registration/operation.ts';
-import { encodeOperation } from '../../core/registration/operation.ts';
 import type { DeriveKeys, RegistrationKeys } from '../../core/registration/payload.ts';
 import { type Refusal, refuse } from '../../core/registration/refusal.ts';
 import type { Submission } from '../../core/registration/submission.ts';
-import { type DetectionEngine, type IndexSets, type KeySlot, restoreDetectionKey } from '../../fmd/index.ts';
+import type { DetectionEngine, IndexSets, KeySlot } from '../../fmd/index.ts';
 import {
   type AdmissionContext,
   type Admitted,
-  admitFromUser,
+  admitIntoState,
+  admitSubmission,
   type Change,
   createRegistry,
   type Heights,
+  type RegistrationState,
   type Standing,
-  summarise,
 } from '../../replication/index.ts';
 import type { Namespace, SealedStore, StoreWrite } from '../store/index.ts';
-import { createGate } from './gate.ts';
+import type { Batch, BatchWriter } from './batch-writer.ts';
+import { createHeldKeys, type Held } from './held-keys.ts';
 import { EXPECTED_PER_FLAG_MIN, EXPECTED_SHARE_MAX, SWEEP_WRITES_MAX, TOMBSTONES_PER_REGISTRATION } from './limits.ts';
+import { createMerger, isInForce, type Merger, recordAfter } from './merger.ts';
 import {
   keysOf,
+  type Origin,
+  originOf,
   registrationShape,
-  type StoredOperation,
   type StoredRegistration,
-  signedOf,
-  storeKeys,
-  storeOperation,
+  storedOperationOf,
   summaryOf,
 } from './record.ts';
 
 export interface RegistrationsDeps {
   readonly store: SealedStore;
+  readonly writer: BatchWriter;
   readonly engine: DetectionEngine;
   readonly indexSets: IndexSets;
   readonly deriveKeys: DeriveKeys;
   /** The heights of the moment. */
   readonly heights: () => Heights;
+  /** Enters an operation of a user into the own log, with the batch. */
+  readonly enter?: ((batch: Batch, operation: Admitted) => Origin) | undefined;
+  /** What else ends as heights pass: writes for the same commit. */
+  readonly ending?: ((heights: Heights) => Promise<Ending>) | undefined;
   /** A registration was added that lacks heights. */
   readonly onAdded?: (() => void) | undefined;
+}
+
+export interface Ending {
+  readonly writes: readonly StoreWrite[];
+  /** To be called once they are synced. */
+  done(): void;
 }
 
 export interface RegistrationsOptions {
@@ -56,8 +68,18 @@ export type Submitted =
   | Refusal
   /** The cluster holds as much as it may: nothing was changed. */
   | { readonly kind: 'full'; readonly detail: string }
-  /** Synced; `repeated` if it was already. */
-  | { readonly kind: 'taken'; readonly regId: RegId; readonly expiryHeight: number; readonly repeated: boolean };
+  /** Synced. */
+  | {
+      readonly kind: 'taken';
+      readonly regId: RegId;
+      /** The operation that is in force now: this one, or one that says the same. */
+      readonly opId: OpId;
+      readonly expiryHeight: number;
+      /** It was in force already. */
+      readonly repeated: boolean;
+      /** Where the logs have it, if they do. */
+      readonly origin: Origin | undefined;
+    };
 
 export interface RegistrationCounts {
   /** With keys: detected for. */
@@ -69,6 +91,8 @@ export interface RegistrationCounts {
 export interface Registrations {
   readonly counts: RegistrationCounts;
   readonly versionFloor: number;
+  /** Every registration with any operation, in memory's order. */
+  readonly regIds: Iterable<RegId>;
   /** Takes in what the store holds; once, before anything else. */
   load(): Promise<void>;
   /**
@@ -76,6 +100,15 @@ export interface Registrations {
    * @throws KithError `store-full` and others of the store: then it was not taken.
    */
   submit(submission: Submission): Promise<Submitted>;
+  merge: Merger['merge'];
+  /** Of this moment: what a batch under way brings is in it already, until `isPending` says otherwise. */
+  state(regId: RegId): RegistrationState;
+  isPending: Merger['isPending'];
+  keysHeld(regId: RegId): boolean;
+  /** Open registrations whose keys are missing. */
+  wanted(): RegId[];
+  /** As it is synced. */
+  record(regId: RegId): Promise<StoredRegistration | undefined>;
   standing(regId: RegId): Standing;
   /** The serial number to look up, undefined unless the registration may be served now. */
   serialOf(regId: RegId): number | undefined;
@@ -88,100 +121,24 @@ export interface Registrations {
   passHeights(heights: Heights, commit: (writes: readonly StoreWrite[]) => Promise<void>): Promise<void>;
 }
 
-interface Held {
-  readonly serial: number;
-  readonly slot: KeySlot;
-  readonly birthday: number;
-}
-
 export function createRegistrations(deps: RegistrationsDeps, options: RegistrationsOptions): Registrations {
-  const { store, engine, indexSets, heights } = deps;
+  const { store, writer, indexSets, heights } = deps;
   const records: Namespace<StoredRegistration> = store.namespace('registrations', registrationShape);
   const registry = createRegistry({ versionFloor: options.versionFloor });
-  const gate = createGate();
+  const keys = createHeldKeys(deps);
   const heldBy = new Map<RegId, Held>();
-  const serialBySlot = new Map<KeySlot, number>();
-  const slotBySerial = new Map<number, KeySlot>();
   const expectedMax = Math.max(EXPECTED_PER_FLAG_MIN, options.registrationsMax * EXPECTED_SHARE_MAX);
-  let nextSerial = 0;
 
-  function hold(serial: number, birthday: number, keys: RegistrationKeys): Held {
-    // From `deriveKeys` or from the store: checked when it was registered.
-    const detectionKey = restoreDetectionKey(keys.detectionKey);
-    const slot = engine.add(detectionKey);
-    indexSets.add(serial, { dataKey: keys.dataKey, birthday, n: detectionKey.indices.length });
-    nextSerial = Math.max(nextSerial, serial + 1);
-    serialBySlot.set(slot, serial);
-    slotBySerial.set(serial, slot);
-    return { serial, slot, birthday };
-  }
+  const merger = createMerger({ writer, registry, records, keys, heldBy, heights, onAdded: deps.onAdded });
 
-  function letGo({ serial, slot }: Held): void {
-    engine.remove(slot);
-    indexSets.remove(serial);
-    serialBySlot.delete(slot);
-    slotBySerial.delete(serial);
-  }
-
-  function whyFull(operation: OperationType, regId: RegId, keys: RegistrationKeys | undefined): string | undefined {
+  function whyFull(operation: OperationType, regId: RegId, given: RegistrationKeys | undefined): string | undefined {
     if (operation !== 'register' || registry.keysHeld(regId)) return undefined;
     const { registrationsMax } = options;
-    if (slotBySerial.size >= registrationsMax)
-      return `${registrationsMax} registrations are held, the most of this cluster`;
+    if (keys.size >= registrationsMax) return `${registrationsMax} registrations are held, the most of this cluster`;
     if (registry.size >= registrationsMax * (1 + TOMBSTONES_PER_REGISTRATION)) return 'too many have ended recently';
-    const share = keys ? 2 ** -keys.detectionKey[0]! : 0;
+    const share = given ? 2 ** -given.detectionKey[0]! : 0;
     if (indexSets.expectedPerFlag + share > expectedMax) return 'too many registrations with a small n are held';
     return undefined;
-  }
-
-  /** The record after a change; operations that stay are taken from the record before it. */
-  async function recordWrite(
-    change: Change,
-    added: { operation: StoredOperation; held: Held | undefined; keys: RegistrationKeys | undefined } | undefined,
-  ): Promise<StoreWrite> {
-    const key = idBytes(change.regId);
-    const { base, renewal } = change.after;
-    if (!base && !renewal) return records.delete(key);
-    const before = await records.get(key);
-    const stored = (summary: typeof base): StoredOperation | undefined => {
-      if (!summary) return undefined;
-      const own = added && summaryOf(added.operation).opId === summary.opId ? added.operation : undefined;
-      return own ?? signedOf(before, summary.opId);
-    };
-    const keys = added?.held && added.keys ? storeKeys(added.held.serial, added.keys) : before?.keys;
-    const [storedBase, storedRenewal] = [stored(base), stored(renewal)];
-    return records.put(key, {
-      ...(storedBase ? { base: storedBase } : {}),
-      ...(storedRenewal ? { renewal: storedRenewal } : {}),
-      ...(change.keysAfter && keys ? { keys } : {}),
-    });
-  }
-
-  async function carryOut(admitted: Admitted, regId: RegId): Promise<void> {
-    const { operation, opId, keys } = admitted;
-    const summary = summarise(operation, opId);
-    const change = registry.apply(regId, summary, { keys: keys !== undefined, heights: heights() });
-    const before = heldBy.get(regId);
-    const birthday = change.after.base?.birthday ?? 0;
-    // Another birthday is another index set: it is scanned anew under a serial number of its own.
-    const adding = keys && change.keysAfter && before?.birthday !== birthday;
-    const held = adding ? hold(Math.max(nextSerial, indexSets.nextSerial), birthday, keys) : undefined;
-    try {
-      const write = await recordWrite(change, {
-        operation: storeOperation(summary, encodeOperation(operation)),
-        held,
-        keys,
-      });
-      await store.commit([write]);
-    } catch (error) {
-      if (held) letGo(held);
-      registry.restore(change);
-      throw error;
-    }
-    if (before && (held || !change.keysAfter)) letGo(before);
-    if (held) heldBy.set(regId, held);
-    else if (!change.keysAfter) heldBy.delete(regId);
-    if (held) deps.onAdded?.();
   }
 
   function expiryOf(regId: RegId, otherwise: number): number {
@@ -189,20 +146,37 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
     return 'expiryHeight' in standing ? standing.expiryHeight : otherwise;
   }
 
-  async function submitAlone(submission: Submission): Promise<Submitted> {
-    const { operation } = submission;
-    const { regId, version, type } = operation;
-    const context = { clusterId: options.clusterId, heights: heights(), versionFloor: registry.versionFloor };
-    const admitted = admitFromUser(deps, submission, registry.state(regId), context);
+  function submitIntoBatch(batch: Batch, checked: Admitted): Submitted {
+    const { operation, opId } = checked;
+    const { regId, type } = operation;
+    const admitted = admitIntoState(checked, registry.state(regId), heights());
     if (admitted.kind === 'refused') return admitted;
-    if (type !== 'revoke' && operation.expiryHeight > version + options.lifetimeBlocksMax) {
-      return refuse('expiry-too-far', `expiryHeight must be at most ${options.lifetimeBlocksMax} above version`);
-    }
     const full = whyFull(type, regId, admitted.keys);
     if (full !== undefined) return { kind: 'full', detail: full };
     const repeated = admitted.repeated && (type !== 'register' || registry.keysHeld(regId));
-    if (!repeated) await carryOut(admitted, regId);
-    return { kind: 'taken', regId, expiryHeight: expiryOf(regId, operation.expiryHeight), repeated };
+    const isKnown = isInForce(registry.state(regId), opId);
+    if (!repeated) {
+      const origin = isKnown ? undefined : deps.enter?.(batch, admitted);
+      merger.merge(batch, { operation, opId, keys: admitted.keys, origin });
+    }
+    const { base, renewal } = registry.state(regId);
+    const same = (type === 'renew' && renewal ? renewal : base)?.opId ?? opId;
+    const inForce = isInForce({ base, renewal }, opId) ? opId : same;
+    const stored = storedOperationOf(merger.recordInBatch(regId), inForce);
+    const expiryHeight = expiryOf(regId, operation.expiryHeight);
+    return { kind: 'taken', regId, opId: inForce, expiryHeight, repeated, origin: stored && originOf(stored) };
+  }
+
+  async function submit(submission: Submission): Promise<Submitted> {
+    const { operation } = submission;
+    const { regId, version, type } = operation;
+    const context = { clusterId: options.clusterId, heights: heights(), versionFloor: registry.versionFloor };
+    const checked = admitSubmission(deps, submission, context);
+    if (checked.kind === 'refused') return checked;
+    if (type !== 'revoke' && operation.expiryHeight > version + options.lifetimeBlocksMax) {
+      return refuse('expiry-too-far', `expiryHeight must be at most ${options.lifetimeBlocksMax} above version`);
+    }
+    return writer.run({ regIds: [regId], operations: 1, apply: (batch) => submitIntoBatch(batch, checked) });
   }
 
   function loadOne(regId: RegId, record: StoredRegistration): void {
@@ -213,7 +187,37 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
       registry.apply(regId, summaryOf(operation), { keys: record.keys !== undefined, heights: beginning });
     }
     if (!record.keys) return;
-    heldBy.set(regId, hold(record.keys.serial, record.base?.birthday ?? 0, keysOf(record.keys)));
+    heldBy.set(regId, keys.hold(record.base?.birthday ?? 0, keysOf(record.keys), record.keys.serial));
+  }
+
+  async function sweepWrite(change: Change): Promise<StoreWrite> {
+    const key = idBytes(change.regId);
+    const record = recordAfter(change, await records.get(key), undefined);
+    return record ? records.put(key, record) : records.delete(key);
+  }
+
+  async function passHeights(now: Heights, commit: (writes: readonly StoreWrite[]) => Promise<void>): Promise<void> {
+    const changes = registry.sweep(now);
+    let ending: Ending | undefined;
+    try {
+      const writes: StoreWrite[] = [];
+      for (const change of changes) {
+        writes.push(await sweepWrite(change));
+        if (writes.length === SWEEP_WRITES_MAX) await store.commit(writes.splice(0));
+      }
+      ending = await deps.ending?.(now);
+      await commit([...writes, ...(ending?.writes ?? [])]);
+    } catch (error) {
+      for (const change of changes.reverse()) registry.restore(change);
+      throw error;
+    }
+    ending?.done();
+    for (const { regId, keysAfter } of changes) {
+      const held = heldBy.get(regId);
+      if (!held || keysAfter) continue;
+      keys.letGo(held);
+      heldBy.delete(regId);
+    }
   }
 
   return {
@@ -223,36 +227,25 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
     get versionFloor() {
       return registry.versionFloor;
     },
+    get regIds() {
+      return registry.regIds;
+    },
     async load() {
       for await (const [key, record] of records.entries()) loadOne(regIdFromBytes(key), record);
     },
-    submit: (submission) => gate.shared(submission.operation.regId, () => submitAlone(submission)),
+    submit,
+    merge: merger.merge,
+    state: (regId) => registry.state(regId),
+    isPending: merger.isPending,
+    keysHeld: (regId) => registry.keysHeld(regId),
+    wanted: () => registry.wanted(heights()),
+    record: (regId) => records.get(idBytes(regId)),
     standing: (regId) => registry.standing(regId, heights()),
     serialOf(regId) {
       return registry.standing(regId, heights()).kind === 'open' ? heldBy.get(regId)?.serial : undefined;
     },
-    serialIn: (slot) => serialBySlot.get(slot),
-    slotsOf: (serials) => serials.map((serial) => slotBySerial.get(serial)).filter((slot) => slot !== undefined),
-    passHeights: (now, commit) =>
-      gate.exclusive(async () => {
-        const changes = registry.sweep(now);
-        try {
-          const writes: StoreWrite[] = [];
-          for (const change of changes) {
-            writes.push(await recordWrite(change, undefined));
-            if (writes.length === SWEEP_WRITES_MAX) await store.commit(writes.splice(0));
-          }
-          await commit(writes);
-        } catch (error) {
-          for (const change of changes.reverse()) registry.restore(change);
-          throw error;
-        }
-        for (const { regId, keysAfter } of changes) {
-          const held = heldBy.get(regId);
-          if (!held || keysAfter) continue;
-          letGo(held);
-          heldBy.delete(regId);
-        }
-      }),
+    serialIn: keys.serialIn,
+    slotsOf: keys.slotsOf,
+    passHeights: (now, commit) => writer.alone(() => passHeights(now, commit)),
   };
 }
