@@ -319,7 +319,9 @@ class Node implements KithNode {
     const { nodeId } = launched.identity;
     try {
       const onSynced = () => this.#checkReady();
-      this.#running = await assemble(this.#deps, launched, { ...this.#options, onSynced });
+      const mayConfirm = () => this.#rollback === undefined;
+      const bootKey = this.#hpkeKeyPair.publicKey;
+      this.#running = await assemble(this.#deps, launched, { ...this.#options, bootKey, mayConfirm, onSynced });
     } catch (error) {
       await launched.store.close();
       throw error;

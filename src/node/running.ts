@@ -22,6 +22,8 @@ import type { Log } from './log.ts';
 import { createLookUps, type LookUps } from './look-ups.ts';
 import { createBatchWriter } from './registrations/batch-writer.ts';
 import { createRegistrations, type Registrations } from './registrations/registrations.ts';
+import { openLogs } from './replica/logs.ts';
+import { createReplica, type NodeReplica } from './replica/replica.ts';
 import type { KeyValueStore, SealedStore } from './store/index.ts';
 
 export interface RunningDeps {
@@ -40,6 +42,14 @@ export interface RunningOptions {
   readonly pollMs?: number | undefined;
 }
 
+export interface AssembleOptions {
+  /** A key that only this boot has, 32 bytes: names its log. */
+  readonly bootKey: Uint8Array;
+  /** Whether the store is known to be the newest this node had. */
+  readonly mayConfirm: () => boolean;
+  readonly onSynced: () => void;
+}
+
 export interface Running {
   readonly store: SealedStore;
   readonly identity: NodeIdentity;
@@ -49,6 +59,7 @@ export interface Running {
   readonly indexSets: IndexSets;
   readonly indexer: Indexer;
   readonly registrations: Registrations;
+  readonly replica: NodeReplica;
   readonly matches: MatchLog;
   readonly detector: Detector;
   readonly lookUps: LookUps;
@@ -62,8 +73,8 @@ export interface Running {
  */
 export async function assemble(
   deps: RunningDeps,
-  { store, identity }: Launched,
-  options: RunningOptions & { readonly onSynced: () => void },
+  { store, identity, incarnation }: Launched,
+  options: RunningOptions & AssembleOptions,
 ): Promise<Running> {
   const { clock, random, log, cluster } = deps;
   const { chainId, limits } = cluster.configuration;
@@ -85,9 +96,25 @@ export async function assemble(
   const engine = createDetectionEngine({ executor: deps.executor });
   const indexSets = createIndexSets();
   const writer = createBatchWriter({ clock, store });
+  const ownLog = { clusterId: cluster.id, ...identity, incarnation, bootKey: options.bootKey };
+  const logs = await openLogs({ store, writer }, ownLog);
   const registrations = createRegistrations(
-    { store, writer, engine, indexSets, deriveKeys: registrationKeys, heights, onAdded: () => detector.wake() },
+    {
+      store,
+      writer,
+      engine,
+      indexSets,
+      deriveKeys: registrationKeys,
+      heights,
+      enter: logs.own.enter,
+      ending: logs.book.ending,
+      onAdded: () => detector.wake(),
+    },
     { clusterId: cluster.id, ...limits, versionFloor: progress.versionFloor },
+  );
+  const replica = createReplica(
+    { store, writer, registrations, logs, deriveKeys: registrationKeys, heights, log },
+    { ...ownLog, mayConfirm: options.mayConfirm },
   );
   const matches = createMatchLog({ store });
   await registrations.load();
@@ -111,5 +138,19 @@ export async function assemble(
     heights,
     onSynced,
   });
-  return { store, identity, rows, notes, engine, indexSets, indexer, registrations, matches, detector, lookUps, tip };
+  return {
+    store,
+    identity,
+    rows,
+    notes,
+    engine,
+    indexSets,
+    indexer,
+    registrations,
+    replica,
+    matches,
+    detector,
+    lookUps,
+    tip,
+  };
 }

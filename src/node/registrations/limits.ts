@@ -22,3 +22,6 @@ export const BATCH_OPERATIONS_MAX = 256;
 
 /** Operations waiting for their batch, 1.5 KiB each: ten seconds of the highest rate. Then `store-busy`. */
 export const WAITING_OPERATIONS_MAX = 8_192;
+
+/** Ids of operations that were merged and do not count: 100 bytes each. A peer asks for them within minutes. */
+export const OUTRANKED_MAX = 16_384;

@@ -15,7 +15,9 @@ import {
 } from '../../replication/index.ts';
 import type { Namespace } from '../store/index.ts';
 import type { Batch, BatchWriter } from './batch-writer.ts';
+import { putBounded } from './bounded.ts';
 import type { Held, HeldKeys } from './held-keys.ts';
+import { OUTRANKED_MAX } from './limits.ts';
 import {
   keysOf,
   type Origin,
@@ -49,6 +51,8 @@ export interface Merger {
   merge(batch: Batch, arrived: Arrived): Merged;
   /** Whether an operation came with a batch that is not synced yet. */
   isPending(opId: OpId): boolean;
+  /** Whether an operation was merged and another counts in its place; of those that came lately. */
+  wasOutranked(opId: OpId): boolean;
   /** The record of a registration that a work named, as the batch leaves it. */
   recordInBatch(regId: RegId): StoredRegistration | undefined;
 }
@@ -69,6 +73,7 @@ export function createMerger(deps: MergerDeps): Merger {
   /** What the batch under way makes of registrations, and the records it began with. */
   const inBatch = new Map<RegId, InBatch>();
   const pendingOps = new Set<OpId>();
+  const outranked = new Map<OpId, true>();
 
   async function prepare(regIds: readonly RegId[]): Promise<void> {
     inBatch.clear();
@@ -115,6 +120,7 @@ export function createMerger(deps: MergerDeps): Merger {
     const wasInForce = isInForce(change.before, opId);
     if (wasInForce && change.keysBefore === change.keysAfter) return 'known';
     const isNew = !wasInForce && isInForce(change.after, opId);
+    rememberOutranked(batch, isNew || wasInForce ? change.dropped : [...change.dropped, opId]);
     if (!isNew && change.keysBefore === change.keysAfter) return 'outranked';
 
     const before = recordNow(regId, change.before);
@@ -132,6 +138,13 @@ export function createMerger(deps: MergerDeps): Merger {
     replaceInBatch(batch, regId, { record, held, changed: true });
     if (isNew) awaitSync(batch, opId);
     return 'taken';
+  }
+
+  function rememberOutranked(batch: Batch, opIds: readonly OpId[]): void {
+    if (opIds.length === 0) return;
+    batch.onSynced(() => {
+      for (const opId of opIds) putBounded(outranked, opId, true, OUTRANKED_MAX);
+    });
   }
 
   function letGoOnceSynced(batch: Batch, held: Held): void {
@@ -155,6 +168,7 @@ export function createMerger(deps: MergerDeps): Merger {
   return {
     merge,
     isPending: (opId) => pendingOps.has(opId),
+    wasOutranked: (opId) => outranked.has(opId),
     recordInBatch: (regId) => inBatch.get(regId)?.record,
   };
 }

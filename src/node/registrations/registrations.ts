@@ -104,6 +104,7 @@ export interface Registrations {
   /** Of this moment: what a batch under way brings is in it already, until `isPending` says otherwise. */
   state(regId: RegId): RegistrationState;
   isPending: Merger['isPending'];
+  wasOutranked: Merger['wasOutranked'];
   keysHeld(regId: RegId): boolean;
   /** Open registrations whose keys are missing. */
   wanted(): RegId[];
@@ -237,6 +238,7 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
     merge: merger.merge,
     state: (regId) => registry.state(regId),
     isPending: merger.isPending,
+    wasOutranked: merger.wasOutranked,
     keysHeld: (regId) => registry.keysHeld(regId),
     wanted: () => registry.wanted(heights()),
     record: (regId) => records.get(idBytes(regId)),

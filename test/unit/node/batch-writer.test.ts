@@ -42,7 +42,7 @@ async function world() {
     },
     /** The disk stands still until the answer is called. */
     hold() {
-      let open = () => undefined as void;
+      let open = (): void => undefined;
       gate = new Promise((resolve) => {
         open = resolve;
       });
