@@ -8,6 +8,7 @@ import { benchFmdKernel } from './fmd-kernel.ts';
 import { benchFmdReference } from './fmd-reference.ts';
 import { benchIndexer } from './indexer.ts';
 import { benchNode } from './node.ts';
+import { benchReplica } from './replica.ts';
 import { benchStore } from './store.ts';
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
@@ -17,6 +18,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   'fmd-engine': () => benchFmdEngine({ quick: process.argv.includes('--quick') }),
   indexer: benchIndexer,
   node: () => benchNode({ quick: process.argv.includes('--quick') }),
+  replica: () => benchReplica({ quick: process.argv.includes('--quick') }),
   store: benchStore,
 };
 

@@ -26,6 +26,7 @@ import { readProgress } from '../src/node/detection/progress.ts';
 import type { Disk } from '../src/node/disk.ts';
 import { launch } from '../src/node/launch.ts';
 import { createNode, type KithNode } from '../src/node/node.ts';
+import { createBatchWriter } from '../src/node/registrations/batch-writer.ts';
 import { createRegistrations } from '../src/node/registrations/registrations.ts';
 import type { KeyValueStore } from '../src/node/store/index.ts';
 import { createLevelDisk } from '../src/node/store/level-disk.ts';
@@ -165,6 +166,7 @@ async function open(): Promise<void> {
   const registrations = createRegistrations(
     {
       store,
+      writer: createBatchWriter({ clock, store }),
       engine: { ...engine, add: keyTable.timed(engine.add) },
       indexSets: { ...indexSets, add: sets.timed(indexSets.add), nextSerial: 0 },
       deriveKeys: registrationKeys,

@@ -40,6 +40,22 @@ export function merklePath(leaves: readonly Uint8Array[], index: number): Uint8A
     : [...merklePath(leaves.slice(k), index - k), merkleRoot(leaves.slice(0, k))];
 }
 
+/** The audit paths of all leaves, as `merklePath` gives them one by one, with each node hashed once. */
+export function merklePaths(leaves: readonly Uint8Array[]): Uint8Array[][] {
+  const paths: Uint8Array[][] = leaves.map(() => []);
+  /** The hash over leaves `from` to before `to`; adds to their paths from the bottom up. */
+  const hashOf = (from: number, to: number): Uint8Array => {
+    if (to - from === 1) return leafHash(leaves[from]!);
+    const middle = from + split(to - from);
+    const left = hashOf(from, middle);
+    const right = hashOf(middle, to);
+    for (let i = from; i < to; i++) paths[i]!.push(i < middle ? right : left);
+    return nodeHash(left, right);
+  };
+  if (leaves.length > 0) hashOf(0, leaves.length);
+  return paths;
+}
+
 /** Whether `leaf` is number `index` of the `count` leaves under `root`. Any input is answered, none throws. */
 export function merkleVerify(
   root: Uint8Array,

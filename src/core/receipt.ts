@@ -4,9 +4,10 @@
 import { ed25519Sign, ed25519Verify } from '#crypto';
 import { concatBytes, utf8 } from './bytes.ts';
 import { decodeCbor, encodeCbor } from './cbor.ts';
+import { KithError } from './errors.ts';
 import { type ClusterId, idBytes, type NodeId, nodeIdFromBytes, type OpId } from './ids.ts';
 import { LABEL_RECEIPT } from './labels.ts';
-import { merklePath, merkleRoot, merkleVerify } from './merkle.ts';
+import { merklePaths, merkleRoot, merkleVerify } from './merkle.ts';
 import { HEIGHT_MAX } from './registration/limits.ts';
 import { bytes, closed, list, type Static, shape, uint } from './schema.ts';
 
@@ -74,7 +75,11 @@ function signedBytes({ clusterId, nodeId, ...rest }: ReceiptBody): Uint8Array {
   return concatBytes(utf8(LABEL_RECEIPT), encodeCbor(fields));
 }
 
-/** @param nodeSecret Ed25519 secret of the node, 32 bytes. @param opIds 1 to RECEIPT_OPERATIONS_MAX, in the order of the batch. */
+/**
+ * @param nodeSecret Ed25519 secret of the node, 32 bytes.
+ * @param opIds 1 to RECEIPT_OPERATIONS_MAX, in the order of the batch.
+ * @throws KithError `out-of-range` for another number of them.
+ */
 export function signReceipt(
   nodeSecret: Uint8Array,
   body: Omit<ReceiptBody, 'count' | 'root'>,
@@ -82,6 +87,9 @@ export function signReceipt(
 ): BatchReceipt {
   const { clusterId, nodeId, ...rest } = body;
   const count = opIds.length;
+  if (count < 1 || count > RECEIPT_OPERATIONS_MAX) {
+    throw new KithError('out-of-range', `a receipt is for 1 to ${RECEIPT_OPERATIONS_MAX} operations, got ${count}`);
+  }
   const signature = ed25519Sign(nodeSecret, signedBytes({ ...body, count, root: merkleRoot(leaves(opIds)) }));
   return { ...rest, nodeId: idBytes(nodeId), count, signature };
 }
@@ -101,7 +109,7 @@ export function checkBatchReceipt(
 export function splitReceipt(receipt: BatchReceipt, opIds: readonly OpId[]): Receipt[] {
   const all = leaves(opIds);
   const root = merkleRoot(all);
-  return all.map((_, index) => ({ ...receipt, index, path: merklePath(all, index), root }));
+  return merklePaths(all).map((path, index) => ({ ...receipt, index, path, root }));
 }
 
 /** At most RECEIPT_BYTES_MAX bytes. */

@@ -280,7 +280,11 @@ class Node implements KithNode {
     const { nodeId, logKey } = launched.identity;
     try {
       const onSynced = () => this.#checkReady();
-      condition.running = await assemble(this.#deps, launched, { ...this.#options, onSynced });
+      const mayConfirm = () => condition.rollback === undefined;
+      // Of this boot alone, both of them.
+      const bootKey = this.#company?.peering.bootKey ?? this.#hpkeKeyPair.publicKey;
+      const more = { bootKey, mayConfirm, onSynced };
+      condition.running = await assemble(this.#deps, launched, { ...this.#options, ...more });
     } catch (error) {
       await launched.store.close();
       throw error;

@@ -2,7 +2,7 @@
 // it ever had is genuine.
 
 import { equalBytes } from '../core/bytes.ts';
-import { compareHeads, type JournalHead, type Recovered } from '../keyserver/index.ts';
+import { compareHeads, type JournalHead } from '../keyserver/index.ts';
 import type { StoreHead } from './store/index.ts';
 
 export interface Rollback {
@@ -13,10 +13,11 @@ export interface Rollback {
 }
 
 /**
- * @param heads as the key servers gave them with the shares: one that remembers more is enough, since none can
- *   remember what this node did not sign.
+ * @param heads as the key servers gave them with the shares, and as other members remember them: one that remembers more
+ *   is enough, since none can remember what this node did not sign. The members must be asked before this boot says a
+ *   head of its own to them: its incarnation is higher than all they remember.
  */
-export function findRollback(own: StoreHead, heads: Recovered['heads']): Rollback | undefined {
+export function findRollback(own: StoreHead, heads: readonly { readonly head: JournalHead }[]): Rollback | undefined {
   const newest = heads
     .map(({ head }) => head)
     .sort(compareHeads)

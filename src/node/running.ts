@@ -20,7 +20,10 @@ import { logIndexerEvent } from './indexer-events.ts';
 import type { Launched, NodeIdentity } from './launched.ts';
 import type { Log } from './log.ts';
 import { createLookUps, type LookUps } from './look-ups.ts';
+import { createBatchWriter } from './registrations/batch-writer.ts';
 import { createRegistrations, type Registrations } from './registrations/registrations.ts';
+import { openLogs } from './replica/logs.ts';
+import { createReplica, type NodeReplica } from './replica/replica.ts';
 import type { KeyValueStore, SealedStore } from './store/index.ts';
 
 export interface RunningDeps {
@@ -39,6 +42,14 @@ export interface RunningOptions {
   readonly pollMs?: number | undefined;
 }
 
+export interface AssembleOptions {
+  /** A key that only this boot has, 32 bytes: names its log. */
+  readonly bootKey: Uint8Array;
+  /** Whether the store is known to be the newest this node had. */
+  readonly mayConfirm: () => boolean;
+  readonly onSynced: () => void;
+}
+
 export interface Running {
   readonly store: SealedStore;
   readonly identity: NodeIdentity;
@@ -48,6 +59,7 @@ export interface Running {
   readonly indexSets: IndexSets;
   readonly indexer: Indexer;
   readonly registrations: Registrations;
+  readonly replica: NodeReplica;
   readonly matches: MatchLog;
   readonly detector: Detector;
   readonly lookUps: LookUps;
@@ -61,8 +73,8 @@ export interface Running {
  */
 export async function assemble(
   deps: RunningDeps,
-  { store, identity }: Launched,
-  options: RunningOptions & { readonly onSynced: () => void },
+  { store, identity, incarnation }: Launched,
+  options: RunningOptions & AssembleOptions,
 ): Promise<Running> {
   const { clock, random, log, cluster } = deps;
   const { chainId } = cluster.configuration;
@@ -83,8 +95,21 @@ export async function assemble(
 
   const engine = createDetectionEngine({ executor: deps.executor });
   const indexSets = createIndexSets();
+  const writer = createBatchWriter({ clock, store });
+  const ownLog = { clusterId: cluster.id, ...identity, incarnation, bootKey: options.bootKey };
+  const logs = await openLogs({ store, writer }, ownLog);
   const registrations = createRegistrations(
-    { store, engine, indexSets, deriveKeys: registrationKeys, heights, onAdded: () => detector.wake() },
+    {
+      store,
+      writer,
+      engine,
+      indexSets,
+      deriveKeys: registrationKeys,
+      heights,
+      enter: logs.own.enter,
+      ending: logs.book.ending,
+      onAdded: () => detector.wake(),
+    },
     {
       clusterId: cluster.id,
       versionFloor: progress.versionFloor,
@@ -95,6 +120,10 @@ export async function assemble(
         return cluster.configuration.limits.lifetimeBlocksMax;
       },
     },
+  );
+  const replica = createReplica(
+    { store, writer, registrations, logs, deriveKeys: registrationKeys, heights, log },
+    { ...ownLog, mayConfirm: options.mayConfirm },
   );
   const matches = createMatchLog({ store });
   await registrations.load();
@@ -118,5 +147,19 @@ export async function assemble(
     heights,
     onSynced,
   });
-  return { store, identity, rows, notes, engine, indexSets, indexer, registrations, matches, detector, lookUps, tip };
+  return {
+    store,
+    identity,
+    rows,
+    notes,
+    engine,
+    indexSets,
+    indexer,
+    registrations,
+    replica,
+    matches,
+    detector,
+    lookUps,
+    tip,
+  };
 }

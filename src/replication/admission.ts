@@ -87,16 +87,28 @@ export function admitFromUser(
   state: RegistrationState,
   context: AdmissionContext,
 ): Admitted | Refusal {
-  const { operation, payload } = submission;
+  const admitted = admitSubmission(deps, submission, context);
+  return admitted.kind === 'refused' ? admitted : admitIntoState(admitted, state, context.heights);
+}
+
+/** The part of `admitFromUser` that takes long and does not depend on what is registered: signature and keys. */
+export function admitSubmission(
+  deps: { deriveKeys: DeriveKeys },
+  { operation, payload }: Submission,
+  context: AdmissionContext,
+): Admitted | Refusal {
   if (operation.type === 'register' && !payload) return refuse('payload-missing', 'a register needs its payload');
-  const admitted = admitFromMember(deps, operation, payload, context);
-  if (admitted.kind === 'refused') return admitted;
-  const { own, cluster } = context.heights;
-  if (operation.type !== 'revoke' && operation.expiryHeight <= Math.max(own, cluster)) {
-    return refuse('expiry-in-past', `expiryHeight must be above the height, ${Math.max(own, cluster)}`);
+  return admitFromMember(deps, operation, payload, context);
+}
+
+/** The rest of `admitFromUser`. @param state of the operation's registration as it is when the operation is merged. */
+export function admitIntoState(admitted: Admitted, state: RegistrationState, heights: Heights): Admitted | Refusal {
+  const { operation, opId } = admitted;
+  const height = Math.max(heights.own, heights.cluster);
+  if (operation.type !== 'revoke' && operation.expiryHeight <= height) {
+    return refuse('expiry-in-past', `expiryHeight must be above the height, ${height}`);
   }
-  const summary = summarise(operation, admitted.opId);
-  const verdict = checkAgainstState(summary, state, context.heights);
+  const verdict = checkAgainstState(summarise(operation, opId), state, heights);
   if (typeof verdict === 'object') return verdict;
   return { ...admitted, repeated: verdict === 'repeated' };
 }

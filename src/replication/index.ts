@@ -1,6 +1,14 @@
 // Replication: what becomes of the users' operations. The door of this module.
 
-export { type AdmissionContext, type Admitted, admitFromMember, admitFromUser, checkAdmissible } from './admission.ts';
+export {
+  type AdmissionContext,
+  type Admitted,
+  admitFromMember,
+  admitFromUser,
+  admitIntoState,
+  admitSubmission,
+  checkAdmissible,
+} from './admission.ts';
 export { type Heights, mayServe, mustWipe } from './heights.ts';
 export {
   checkLogEntry,
@@ -10,6 +18,7 @@ export {
   encodeLogEntry,
   type LogEntry,
   logEntryHash,
+  logEntryHashOf,
   NO_ENTRY_HASH,
   type OperationRef,
   signLogEntry,

@@ -65,8 +65,11 @@ export const decodeLogEntry = (encoded: Uint8Array, where = 'log entry'): LogEnt
   decodeCbor(encoded, entryShape, { bytesMax: ENTRY_BYTES_MAX, where });
 
 /** SHA-256("kith/log-entry-hash/v1" || encoded entry, signature included). */
-export const logEntryHash = (entry: LogEntry): Uint8Array =>
-  sha256(concatBytes(utf8(LABEL_LOG_ENTRY_HASH), encodeLogEntry(entry)));
+export const logEntryHashOf = (encoded: Uint8Array): Uint8Array =>
+  sha256(concatBytes(utf8(LABEL_LOG_ENTRY_HASH), encoded));
+
+/** As `logEntryHashOf`, of an entry that is not encoded yet. */
+export const logEntryHash = (entry: LogEntry): Uint8Array => logEntryHashOf(encodeLogEntry(entry));
 
 function signedBytes(clusterId: ClusterId, { signature: _, ...fields }: LogEntry): Uint8Array {
   return concatBytes(utf8(LABEL_LOG_ENTRY), encodeCbor({ clusterId: idBytes(clusterId), ...fields }));

@@ -25,6 +25,8 @@ export interface LogPosition {
   readonly first: number;
   /** Highest expiryHeight of its entries. */
   readonly expiryHeight: number;
+  /** The writer signed two different entries at one place: nothing more of this log is taken. */
+  readonly quarantined?: true;
 }
 
 /** An entry with the bodies of its operations, in their order; undefined for one that nobody needs any more. */

@@ -15,7 +15,19 @@ export const TOMBSTONES_PER_REGISTRATION = 4;
 export const SWEEP_WRITES_MAX = 20_000;
 
 /**
- * Operations taken in by one commit: others wait while they are written, and their signatures are verified in one go,
+ * Operations taken in by one call: others wait while they are written, and their signatures are verified in one go,
  * about 0.3 ms each.
  */
 export const TAKE_IN_MAX = 128;
+
+/** How long the first operation of a batch waits for others, unless a batch is being synced (replication.md). */
+export const GATHER_MS_MAX = 2;
+
+/** Operations of one batch: with 100 microseconds each the event loop stands still for less than 30 ms. */
+export const BATCH_OPERATIONS_MAX = 256;
+
+/** Operations waiting for their batch, 1.5 KiB each: ten seconds of the highest rate. Then `store-busy`. */
+export const WAITING_OPERATIONS_MAX = 8_192;
+
+/** Ids of operations that were merged and do not count: 100 bytes each. A peer asks for them within minutes. */
+export const OUTRANKED_MAX = 16_384;

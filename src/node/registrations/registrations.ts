@@ -2,9 +2,9 @@
 // about each. What is acknowledged is synced; what could not be written has not happened.
 
 import { KithError } from '../../core/errors.ts';
-import { idBytes, type RegId, regIdFromBytes } from '../../core/ids.ts';
-import type { Operation } from '../../core/registration/operation.ts';
-import type { DeriveKeys, Payload } from '../../core/registration/payload.ts';
+import { idBytes, type OpId, type RegId, regIdFromBytes } from '../../core/ids.ts';
+import type { Operation, OperationType } from '../../core/registration/operation.ts';
+import type { DeriveKeys, Payload, RegistrationKeys } from '../../core/registration/payload.ts';
 import { type Refusal, refuse } from '../../core/registration/refusal.ts';
 import type { Submission } from '../../core/registration/submission.ts';
 import type { DetectionEngine, IndexSets, KeySlot } from '../../fmd/index.ts';
@@ -12,27 +12,55 @@ import {
   type AdmissionContext,
   type Admitted,
   admitFromMember,
-  admitFromUser,
+  admitIntoState,
+  admitSubmission,
+  type Change,
   createRegistry,
   type Heights,
+  type RegistrationState,
   type Standing,
 } from '../../replication/index.ts';
 import type { Namespace, SealedStore, StoreWrite } from '../store/index.ts';
-import { type Applied, createDraft, type Draft } from './draft.ts';
-import { createGate } from './gate.ts';
-import { createHoldings } from './holdings.ts';
-import { SWEEP_WRITES_MAX, TAKE_IN_MAX } from './limits.ts';
-import { keysOf, nextRecord, registrationShape, type StoredRegistration, summaryOf } from './record.ts';
+import type { Batch, BatchWriter } from './batch-writer.ts';
+import { createHeldKeys, type Held } from './held-keys.ts';
+import {
+  EXPECTED_PER_FLAG_MIN,
+  EXPECTED_SHARE_MAX,
+  SWEEP_WRITES_MAX,
+  TAKE_IN_MAX,
+  TOMBSTONES_PER_REGISTRATION,
+} from './limits.ts';
+import { createMerger, isInForce, type Merger, recordAfter } from './merger.ts';
+import {
+  keysOf,
+  type Origin,
+  originOf,
+  registrationShape,
+  type StoredRegistration,
+  storedOperationOf,
+  summaryOf,
+} from './record.ts';
 
 export interface RegistrationsDeps {
   readonly store: SealedStore;
+  readonly writer: BatchWriter;
   readonly engine: DetectionEngine;
   readonly indexSets: IndexSets;
   readonly deriveKeys: DeriveKeys;
   /** The heights of the moment. */
   readonly heights: () => Heights;
+  /** Enters an operation of a user into the own log, with the batch. */
+  readonly enter?: ((batch: Batch, operation: Admitted) => Origin) | undefined;
+  /** What else ends as heights pass: writes for the same commit. */
+  readonly ending?: ((heights: Heights) => Promise<Ending>) | undefined;
   /** A registration was added that lacks heights. */
   readonly onAdded?: (() => void) | undefined;
+}
+
+export interface Ending {
+  readonly writes: readonly StoreWrite[];
+  /** To be called once they are synced. */
+  done(): void;
 }
 
 export interface RegistrationsOptions {
@@ -48,18 +76,32 @@ export type Submitted =
   | Refusal
   /** The cluster holds as much as it may: nothing was changed. */
   | { readonly kind: 'full'; readonly detail: string }
-  /** Synced; `repeated` if it was already. */
-  | { readonly kind: 'taken'; readonly regId: RegId; readonly expiryHeight: number; readonly repeated: boolean };
+  /** Synced. */
+  | {
+      readonly kind: 'taken';
+      readonly regId: RegId;
+      /** The operation that is in force now: this one, or one that says the same. */
+      readonly opId: OpId;
+      readonly expiryHeight: number;
+      /** It was in force already. */
+      readonly repeated: boolean;
+      /** Where the logs have it, if they do. */
+      readonly origin: Origin | undefined;
+    };
 
-/** An operation that comes from elsewhere: another store, another member. */
+/** An operation that comes from another store of this node. */
 export interface Incoming {
   readonly operation: Operation;
-  /** With a register, if whoever brings it has it. Wiped by nobody. */
+  /** With a register, if it is at hand. Wiped by nobody. */
   readonly payload?: Payload | undefined;
 }
 
 /** What became of it. `known`: nothing changed by it. */
-export type TakenIn = Applied | Refusal;
+export type TakenIn =
+  | { readonly kind: 'taken' | 'known' }
+  /** There is no room for it now. */
+  | { readonly kind: 'full'; readonly detail: string }
+  | Refusal;
 
 export interface RegistrationCounts {
   /** With keys: detected for. */
@@ -71,6 +113,8 @@ export interface RegistrationCounts {
 export interface Registrations {
   readonly counts: RegistrationCounts;
   readonly versionFloor: number;
+  /** Every registration with any operation, in memory's order. */
+  readonly regIds: Iterable<RegId>;
   /** Takes in what the store holds; once, before anything else. */
   load(): Promise<void>;
   /**
@@ -79,11 +123,22 @@ export interface Registrations {
    */
   submit(submission: Submission): Promise<Submitted>;
   /**
-   * Takes operations that users gave to others, at most TAKE_IN_MAX, each checked as that of any member and merged.
-   * Resolves once they are synced, in one commit, with what became of each, in their order.
+   * Takes operations that users gave to an earlier store of this node, at most TAKE_IN_MAX, each checked as that of any
+   * member, and enters what changes anything into the own log, so that other members get it. Resolves once they are
+   * synced, in one batch, with what became of each, in their order.
    * @throws KithError `store-full` and others of the store: then none of them was taken. `too-many-operations`.
    */
   takeIn(items: readonly Incoming[]): Promise<readonly TakenIn[]>;
+  merge: Merger['merge'];
+  /** Of this moment: what a batch under way brings is in it already, until `isPending` says otherwise. */
+  state(regId: RegId): RegistrationState;
+  isPending: Merger['isPending'];
+  wasOutranked: Merger['wasOutranked'];
+  keysHeld(regId: RegId): boolean;
+  /** Open registrations whose keys are missing. */
+  wanted(): RegId[];
+  /** As it is synced. */
+  record(regId: RegId): Promise<StoredRegistration | undefined>;
   standing(regId: RegId): Standing;
   /** The serial number to look up, undefined unless the registration may be served now. */
   serialOf(regId: RegId): number | undefined;
@@ -97,36 +152,49 @@ export interface Registrations {
 }
 
 export function createRegistrations(deps: RegistrationsDeps, options: RegistrationsOptions): Registrations {
-  const { store, heights } = deps;
+  const { store, writer, indexSets, heights } = deps;
   const records: Namespace<StoredRegistration> = store.namespace('registrations', registrationShape);
   const registry = createRegistry({ versionFloor: options.versionFloor });
-  const gate = createGate();
-  const holdings = createHoldings(deps, options);
+  const keys = createHeldKeys(deps);
+  const heldBy = new Map<RegId, Held>();
+  const expectedMax = Math.max(EXPECTED_PER_FLAG_MIN, options.registrationsMax * EXPECTED_SHARE_MAX);
 
-  /** All of them in one commit, or none. */
-  async function carryOut(batch: readonly (Admitted | Refusal)[]): Promise<TakenIn[]> {
-    const drafts = new Map<RegId, Draft>();
-    const outcomes: TakenIn[] = [];
-    try {
-      for (const admitted of batch) {
-        if (admitted.kind === 'refused') outcomes.push(admitted);
-        else {
-          const { regId } = admitted.operation;
-          const draft =
-            drafts.get(regId) ?? (await createDraft({ records, registry, holdings, heights }, regId, options));
-          drafts.set(regId, draft);
-          outcomes.push(draft.apply(admitted));
-        }
-      }
-      const writes = [...drafts.values()].map((draft) => draft.write()).filter((write) => write !== undefined);
-      if (writes.length > 0) await store.commit(writes);
-    } catch (error) {
-      for (const draft of drafts.values()) draft.abandon();
-      throw error;
+  const merger = createMerger({ writer, registry, records, keys, heldBy, heights, onAdded: deps.onAdded });
+
+  function whyFull(operation: OperationType, regId: RegId, given: RegistrationKeys | undefined): string | undefined {
+    if (operation !== 'register' || registry.keysHeld(regId)) return undefined;
+    const { registrationsMax } = options;
+    if (keys.size >= registrationsMax) return `${registrationsMax} registrations are held, the most of this cluster`;
+    if (registry.size >= registrationsMax * (1 + TOMBSTONES_PER_REGISTRATION)) return 'too many have ended recently';
+    const share = given ? 2 ** -given.detectionKey[0]! : 0;
+    if (indexSets.expectedPerFlag + share > expectedMax) return 'too many registrations with a small n are held';
+    return undefined;
+  }
+
+  function expiryOf(regId: RegId, otherwise: number): number {
+    const standing = registry.standing(regId, heights());
+    return 'expiryHeight' in standing ? standing.expiryHeight : otherwise;
+  }
+
+  function submitIntoBatch(batch: Batch, checked: Admitted): Submitted {
+    const { operation, opId } = checked;
+    const { regId, type } = operation;
+    const admitted = admitIntoState(checked, registry.state(regId), heights());
+    if (admitted.kind === 'refused') return admitted;
+    const full = whyFull(type, regId, admitted.keys);
+    if (full !== undefined) return { kind: 'full', detail: full };
+    const repeated = admitted.repeated && (type !== 'register' || registry.keysHeld(regId));
+    const isKnown = isInForce(registry.state(regId), opId);
+    if (!repeated) {
+      const origin = isKnown ? undefined : deps.enter?.(batch, admitted);
+      merger.merge(batch, { operation, opId, keys: admitted.keys, origin });
     }
-    const added = [...drafts.values()].map((draft) => draft.settle());
-    if (added.includes(true)) deps.onAdded?.();
-    return outcomes;
+    const { base, renewal } = registry.state(regId);
+    const same = (type === 'renew' && renewal ? renewal : base)?.opId ?? opId;
+    const inForce = isInForce({ base, renewal }, opId) ? opId : same;
+    const stored = storedOperationOf(merger.recordInBatch(regId), inForce);
+    const expiryHeight = expiryOf(regId, operation.expiryHeight);
+    return { kind: 'taken', regId, opId: inForce, expiryHeight, repeated, origin: stored && originOf(stored) };
   }
 
   const context = (): AdmissionContext => ({
@@ -140,36 +208,42 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
     return refuse('expiry-too-far', `expiryHeight must be at most ${options.lifetimeBlocksMax} above version`);
   }
 
-  function expiryOf(regId: RegId, otherwise: number): number {
-    const standing = registry.standing(regId, heights());
-    return 'expiryHeight' in standing ? standing.expiryHeight : otherwise;
-  }
-
-  async function submitAlone(submission: Submission): Promise<Submitted> {
-    const { operation } = submission;
+  function takeIntoBatch(batch: Batch, admitted: Admitted): TakenIn {
+    const { operation, opId, keys: given } = admitted;
     const { regId, type } = operation;
-    const admitted = admitFromUser(deps, submission, registry.state(regId), context());
-    if (admitted.kind === 'refused') return admitted;
-    const tooFar = checkLifetime(operation);
-    if (tooFar) return tooFar;
-    const repeated = admitted.repeated && (type !== 'register' || registry.keysHeld(regId));
-    const [outcome] = repeated ? [] : await carryOut([admitted]);
-    if (outcome?.kind === 'full') return outcome;
-    return { kind: 'taken', regId, expiryHeight: expiryOf(regId, operation.expiryHeight), repeated };
+    const isKnown = isInForce(registry.state(regId), opId);
+    if (isKnown && (!given || registry.keysHeld(regId))) return { kind: 'known' };
+    const full = whyFull(type, regId, given);
+    if (full !== undefined) return { kind: 'full', detail: full };
+    const origin = isKnown ? undefined : deps.enter?.(batch, admitted);
+    const merged = merger.merge(batch, { operation, opId, keys: given, origin });
+    return { kind: merged === 'taken' ? 'taken' : 'known' };
   }
 
   async function takeIn(items: readonly Incoming[]): Promise<readonly TakenIn[]> {
     if (items.length > TAKE_IN_MAX) {
-      throw new KithError(
-        'too-many-operations',
-        `${items.length} operations at once, at most ${TAKE_IN_MAX} are taken`,
-      );
+      const text = `${items.length} operations at once, at most ${TAKE_IN_MAX} are taken`;
+      throw new KithError('too-many-operations', text);
     }
     const now = context();
-    const batch = items.map(
+    const verdicts = items.map(
       ({ operation, payload }) => checkLifetime(operation) ?? admitFromMember(deps, operation, payload, now),
     );
-    return gate.exclusive(() => carryOut(batch));
+    return writer.run({
+      regIds: items.map(({ operation }) => operation.regId),
+      operations: items.length,
+      apply: (batch) => verdicts.map((one) => (one.kind === 'refused' ? one : takeIntoBatch(batch, one))),
+    });
+  }
+
+  async function submit(submission: Submission): Promise<Submitted> {
+    const { operation } = submission;
+    const { regId } = operation;
+    const checked = admitSubmission(deps, submission, context());
+    if (checked.kind === 'refused') return checked;
+    const tooFar = checkLifetime(operation);
+    if (tooFar) return tooFar;
+    return writer.run({ regIds: [regId], operations: 1, apply: (batch) => submitIntoBatch(batch, checked) });
   }
 
   function loadOne(regId: RegId, record: StoredRegistration): void {
@@ -180,50 +254,67 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
       registry.apply(regId, summaryOf(operation), { keys: record.keys !== undefined, heights: beginning });
     }
     if (!record.keys) return;
-    const { serial } = record.keys;
-    holdings.set(regId, holdings.hold(record.base?.birthday ?? 0, keysOf(record.keys), serial));
+    heldBy.set(regId, keys.hold(record.base?.birthday ?? 0, keysOf(record.keys), record.keys.serial));
+  }
+
+  async function sweepWrite(change: Change): Promise<StoreWrite> {
+    const key = idBytes(change.regId);
+    const record = recordAfter(change, await records.get(key), undefined);
+    return record ? records.put(key, record) : records.delete(key);
+  }
+
+  async function passHeights(now: Heights, commit: (writes: readonly StoreWrite[]) => Promise<void>): Promise<void> {
+    const changes = registry.sweep(now);
+    let ending: Ending | undefined;
+    try {
+      const writes: StoreWrite[] = [];
+      for (const change of changes) {
+        writes.push(await sweepWrite(change));
+        if (writes.length === SWEEP_WRITES_MAX) await store.commit(writes.splice(0));
+      }
+      ending = await deps.ending?.(now);
+      await commit([...writes, ...(ending?.writes ?? [])]);
+    } catch (error) {
+      for (const change of changes.reverse()) registry.restore(change);
+      throw error;
+    }
+    ending?.done();
+    for (const { regId, keysAfter } of changes) {
+      const held = heldBy.get(regId);
+      if (!held || keysAfter) continue;
+      keys.letGo(held);
+      heldBy.delete(regId);
+    }
   }
 
   return {
     get counts() {
-      return { held: holdings.size, known: registry.size };
+      return { held: heldBy.size, known: registry.size };
     },
     get versionFloor() {
       return registry.versionFloor;
     },
+    get regIds() {
+      return registry.regIds;
+    },
     async load() {
       for await (const [key, record] of records.entries()) loadOne(regIdFromBytes(key), record);
     },
-    submit: (submission) => gate.shared(submission.operation.regId, () => submitAlone(submission)),
+    submit,
     takeIn,
+    merge: merger.merge,
+    state: (regId) => registry.state(regId),
+    isPending: merger.isPending,
+    wasOutranked: merger.wasOutranked,
+    keysHeld: (regId) => registry.keysHeld(regId),
+    wanted: () => registry.wanted(heights()),
+    record: (regId) => records.get(idBytes(regId)),
     standing: (regId) => registry.standing(regId, heights()),
     serialOf(regId) {
-      return registry.standing(regId, heights()).kind === 'open' ? holdings.of(regId)?.serial : undefined;
+      return registry.standing(regId, heights()).kind === 'open' ? heldBy.get(regId)?.serial : undefined;
     },
-    serialIn: holdings.serialIn,
-    slotsOf: holdings.slotsOf,
-    passHeights: (now, commit) =>
-      gate.exclusive(async () => {
-        const changes = registry.sweep(now);
-        try {
-          const writes: StoreWrite[] = [];
-          for (const change of changes) {
-            const key = idBytes(change.regId);
-            const record = nextRecord(await records.get(key), change, { added: [] });
-            writes.push(record ? records.put(key, record) : records.delete(key));
-            if (writes.length === SWEEP_WRITES_MAX) await store.commit(writes.splice(0));
-          }
-          await commit(writes);
-        } catch (error) {
-          for (const change of changes.reverse()) registry.restore(change);
-          throw error;
-        }
-        for (const { regId, keysAfter } of changes) {
-          const held = holdings.of(regId);
-          if (!held || keysAfter) continue;
-          holdings.letGo(held);
-          holdings.set(regId, undefined);
-        }
-      }),
+    serialIn: keys.serialIn,
+    slotsOf: keys.slotsOf,
+    passHeights: (now, commit) => writer.alone(() => passHeights(now, commit)),
   };
 }

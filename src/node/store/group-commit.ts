@@ -5,8 +5,11 @@ import type { Clock } from '../../core/ports.ts';
 import { storeError } from './errors.ts';
 
 export interface GroupCommit<T> {
-  /** Resolves or rejects with the group the items went in. @throws KithError `store-busy`, `store-closed`. */
-  push(items: readonly T[], bytes: number): Promise<void>;
+  /**
+   * Resolves or rejects with the group the items went in. @throws KithError `store-busy`, `store-closed`.
+   * @param options.urgent does not wait for others to join: it is a group already.
+   */
+  push(items: readonly T[], bytes: number, options?: { readonly urgent?: boolean }): Promise<void>;
   /** Takes no more and waits until all are settled. Idempotent. */
   close(): Promise<void>;
 }
@@ -63,7 +66,7 @@ export function createGroupCommit<T>({ clock }: { clock: Clock }, options: Group
   }
 
   return {
-    push(items, bytes) {
+    push(items, bytes, { urgent = false } = {}) {
       if (closed) return Promise.reject(storeError('store-closed', 'the store is closed'));
       if (queuedBytes + bytes > queueBytesMax) {
         return Promise.reject(storeError('store-busy', `${queuedBytes} bytes are waiting for the disk already`));
@@ -71,7 +74,8 @@ export function createGroupCommit<T>({ clock }: { clock: Clock }, options: Group
       queuedBytes += bytes;
       return new Promise((resolve, reject) => {
         queue.push({ items, bytes, resolve, reject });
-        if (armed || running) return;
+        if (urgent) start();
+        if (running || armed) return;
         armed = true;
         clock.schedule(windowMs, start);
       });

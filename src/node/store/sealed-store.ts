@@ -73,9 +73,10 @@ export interface SealedStore {
   /**
    * Carries out all writes or none, later ones on the same key winning, and resolves once they are synced. Calls within
    * 2 ms, or during a sync, become one batch in the order of the calls.
+   * @param options.urgent begins at once, with whatever waits: the writes were gathered already.
    * @throws KithError `store-full`, `store-busy`, `store-closed`, `bad-record`: then none of them was carried out.
    */
-  commit(writes: readonly StoreWrite[]): Promise<void>;
+  commit(writes: readonly StoreWrite[], options?: { readonly urgent?: boolean }): Promise<void>;
   /** The data key under another sealing key, for the header of `keyEpoch`. No record changes. */
   wrapDataKey(sealingKey: Secret, keyEpoch: number): Uint8Array;
   /** For wrapping it to recovery keys; the caller wipes it. */
@@ -196,7 +197,7 @@ function sealedStore(
       }
       return openNamespace(label, shape, ofLabel, table, throwIfClosed);
     },
-    async commit(writes) {
+    async commit(writes, options) {
       if (writes.length > COMMIT_WRITES_MAX) {
         throw storeError('bad-record', `${writes.length} writes in one commit, at most ${COMMIT_WRITES_MAX} are taken`);
       }
@@ -207,7 +208,7 @@ function sealedStore(
       if (bytes > GROUP_BYTES_MAX) {
         throw storeError('bad-record', `${bytes} bytes in one commit, at most ${GROUP_BYTES_MAX} are taken`);
       }
-      await group.push(writes.slice(), bytes);
+      await group.push(writes.slice(), bytes, options);
     },
     wrapDataKey: (sealingKey, keyEpoch) => wrapDataKey(deps, dataKey, sealingKey, keyEpoch),
     copyDataKey: () => Secret.copy(dataKey.expose()),

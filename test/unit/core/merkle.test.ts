@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../../src/core/bytes.ts';
-import { merklePath, merkleRoot, merkleVerify } from '../../../src/core/merkle.ts';
+import { merklePath, merklePaths, merkleRoot, merkleVerify } from '../../../src/core/merkle.ts';
 import { fuzzRuns } from '../../support/fuzz.ts';
 import { codeOf } from '../../support/outcome.ts';
 
@@ -29,6 +29,15 @@ const tree = fc
 describe('a Merkle tree', () => {
   it.each(ROOTS.map((root, count) => [count, root] as const))('has the known root of %d leaves', (count, root) => {
     expect(toHex(merkleRoot(LEAVES.slice(0, count)))).toBe(root);
+  });
+
+  it('gives all paths at once as it gives them one by one', () => {
+    fc.assert(
+      fc.property(fc.array(leaf, { maxLength: 40 }), (leaves) => {
+        expect(merklePaths(leaves)).toEqual(leaves.map((_, index) => merklePath(leaves, index)));
+      }),
+      { numRuns: fuzzRuns(100) },
+    );
   });
 
   it('gives every leaf a path that verifies', () => {

@@ -226,7 +226,8 @@ describe('an operation', () => {
       ],
     ];
     const { batchSeq } = test.node.running!.store.head;
-    for (const [code, refused] of refusals) expect(await codeOf(refused)).toBe(code);
+    const codes = await Promise.all(refusals.map(([, refused]) => codeOf(refused)));
+    expect(codes).toEqual(refusals.map(([code]) => code));
     expect(test.node.running!.store.head.batchSeq).toBe(batchSeq);
     await user.register();
     expect(await codeOf(userOf(test, other).register())).toBe('registrations-full');

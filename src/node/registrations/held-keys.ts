@@ -1,52 +1,35 @@
-// The registrations that are detected for: each has a slot in the engine and an index set under a serial number, which
-// is given in ascending order and never twice.
+// The keys of registrations where they are used: in the detection engine and in the index sets, under one serial number
+// each. Which registration holds which is its owner's to know.
 
-import type { RegId } from '../../core/ids.ts';
 import type { RegistrationKeys } from '../../core/registration/payload.ts';
 import { type DetectionEngine, type IndexSets, type KeySlot, restoreDetectionKey } from '../../fmd/index.ts';
-import { EXPECTED_PER_FLAG_MIN, EXPECTED_SHARE_MAX } from './limits.ts';
 
+/** One registration in engine and index sets. */
 export interface Held {
   readonly serial: number;
   readonly slot: KeySlot;
   readonly birthday: number;
 }
 
-export interface Holdings {
+export interface HeldKeys {
   readonly size: number;
-  of(regId: RegId): Held | undefined;
-  /** Why no more keys are taken, or undefined. */
-  whyFull(keys: RegistrationKeys): string | undefined;
-  /** Begins to detect; belongs to nobody until `set`. @param serial as stored; without one it gets the next. */
+  /** @param serial as it is stored; a new one, above all others, if undefined. */
   hold(birthday: number, keys: RegistrationKeys, serial?: number): Held;
+  /** Wipes them. */
   letGo(held: Held): void;
-  set(regId: RegId, held: Held | undefined): void;
   serialIn(slot: KeySlot): number | undefined;
   slotsOf(serials: readonly number[]): KeySlot[];
 }
 
-/** @param options.registrationsMax of the cluster configuration. */
-export function createHoldings(
-  { engine, indexSets }: { readonly engine: DetectionEngine; readonly indexSets: IndexSets },
-  { registrationsMax }: { readonly registrationsMax: number },
-): Holdings {
-  const heldBy = new Map<RegId, Held>();
+export function createHeldKeys(deps: { readonly engine: DetectionEngine; readonly indexSets: IndexSets }): HeldKeys {
+  const { engine, indexSets } = deps;
   const serialBySlot = new Map<KeySlot, number>();
   const slotBySerial = new Map<number, KeySlot>();
-  const expectedMax = Math.max(EXPECTED_PER_FLAG_MIN, registrationsMax * EXPECTED_SHARE_MAX);
   let nextSerial = 0;
 
   return {
     get size() {
-      return heldBy.size;
-    },
-    of: (regId) => heldBy.get(regId),
-    whyFull({ detectionKey }) {
-      if (slotBySerial.size >= registrationsMax) {
-        return `${registrationsMax} registrations are held, the most of this cluster`;
-      }
-      const full = indexSets.expectedPerFlag + 2 ** -detectionKey[0]! > expectedMax;
-      return full ? 'too many registrations with a small n are held' : undefined;
+      return slotBySerial.size;
     },
     hold(birthday, keys, serial = Math.max(nextSerial, indexSets.nextSerial)) {
       // From `deriveKeys` or from the store: checked when it was registered.
@@ -63,10 +46,6 @@ export function createHoldings(
       indexSets.remove(serial);
       serialBySlot.delete(slot);
       slotBySerial.delete(serial);
-    },
-    set(regId, held) {
-      if (held) heldBy.set(regId, held);
-      else heldBy.delete(regId);
     },
     serialIn: (slot) => serialBySlot.get(slot),
     slotsOf: (serials) => serials.map((serial) => slotBySerial.get(serial)).filter((slot) => slot !== undefined),
