@@ -13,7 +13,7 @@ import {
   SNAPSHOT_BEHIND_ENTRIES,
   SNAPSHOT_COLD_ENTRIES,
 } from './limits.ts';
-import type { Logs, Missing } from './logs.ts';
+import type { Logs } from './logs.ts';
 import type { Backoff } from './loop.ts';
 
 /** `majority`: of the roster. `reachable`: of all that can be reached, fewer than a majority: to be said as degraded. */
@@ -108,34 +108,25 @@ export function createCatchUp(deps: {
     },
     snapshotSources() {
       const available = peers.list().filter(({ nodeId }) => backoff.left(nodeId) === 0 && announced.of(nodeId));
-      return snapshotSources(available, announced, logs);
+      return snapshotSources(available, logs);
     },
   };
 }
 
 /**
- * A snapshot is due if no member that can be asked still has the next entry of a log, if more than
- * SNAPSHOT_BEHIND_ENTRIES entries are missing, or SNAPSHOT_COLD_ENTRIES where nothing is held.
+ * A snapshot is due if no member that can be asked still has the next entry of a log, if a member has more than
+ * SNAPSHOT_BEHIND_ENTRIES entries that are missing here, or SNAPSHOT_COLD_ENTRIES where nothing is held.
  */
-function snapshotSources(available: readonly SyncPeer[], announced: AnnouncedFrontiers, logs: Logs): SyncPeer[] {
-  const missing = new Map<string, Missing>();
+function snapshotSources(available: readonly SyncPeer[], logs: Logs): SyncPeer[] {
+  const missing = new Map(available.map((peer) => [peer, logs.missingFrom(peer.nodeId)]));
   const pullable = new Set<string>();
-  for (const { nodeId } of available) {
-    for (const item of logs.missingFrom(nodeId)) {
-      const { writer, position, held } = item;
-      if (position.first <= held + 1) pullable.add(writer);
-      if ((missing.get(writer)?.position.seq ?? 0) < position.seq) missing.set(writer, item);
-    }
+  for (const items of missing.values()) {
+    for (const { writer, position, held } of items) if (position.first <= held + 1) pullable.add(writer);
   }
-  let entries = 0;
-  for (const { position, held } of missing.values()) entries += position.seq - held;
-  const lost = [...missing.keys()].filter((writer) => !pullable.has(writer));
-  const cold = logs.own().size === 0 && entries > SNAPSHOT_COLD_ENTRIES;
-  if (lost.length === 0 && !cold && entries <= SNAPSHOT_BEHIND_ENTRIES) return [];
-  // One that does not fill the gap is no help; of those that do any will serve.
-  const wanted = lost.length > 0 ? lost : [...missing.keys()];
-  return available.filter(({ nodeId }) => {
-    const frontier: ReadonlyMap<string, unknown> = announced.of(nodeId) ?? new Map();
-    return wanted.some((writer) => frontier.has(writer));
+  const entriesMax = logs.own().size === 0 ? SNAPSHOT_COLD_ENTRIES : SNAPSHOT_BEHIND_ENTRIES;
+  return available.filter((peer) => {
+    const items = missing.get(peer)!;
+    if (items.some(({ writer }) => !pullable.has(writer))) return true;
+    return items.reduce((sum, { position, held }) => sum + position.seq - held, 0) > entriesMax;
   });
 }

@@ -9,7 +9,7 @@ import { type WriterId, writerIdOf } from '../log-entry.ts';
 import type { LogPosition, SyncPeer, SyncPeers } from '../replica.ts';
 import { type AnnouncedFrontiers, digestOf, type Frontier, NO_FRONTIER } from './frontier.ts';
 import { FRONTIER_INTERVAL_MS, FRONTIER_PAUSE_MS, POSITIONS_MAX } from './limits.ts';
-import { ask, createBackoff, createBell, lied, randomBelow } from './loop.ts';
+import { ask, createBackoff, createBell, createScope, lied, randomBelow, type Scope } from './loop.ts';
 import { positionFromWire } from './wire.ts';
 
 export interface Exchange {
@@ -91,7 +91,7 @@ export function createExchange(deps: ExchangeDeps): Exchange {
   };
 
   /** Asks those whose time has come; how long until the next one's has. */
-  function askAll(signal: AbortSignal): number {
+  function askAll(scope: Scope): number {
     let wait = FRONTIER_INTERVAL_MS;
     const connected = peers.list();
     for (const nodeId of [...due, ...askedAt.keys()]) {
@@ -106,7 +106,7 @@ export function createExchange(deps: ExchangeDeps): Exchange {
       if (!due.has(nodeId) || asking.has(nodeId)) continue;
       const left = waitOf(nodeId);
       if (left > 0) wait = Math.min(wait, left);
-      else void askDue(peer, signal);
+      else void scope.run((signal) => askDue(peer, signal));
     }
     return wait;
   }
@@ -119,6 +119,7 @@ export function createExchange(deps: ExchangeDeps): Exchange {
       bell.ring();
     },
     async run(signal) {
+      using scope = createScope(signal);
       const stop = peers.onChange(() => bell.ring());
       try {
         let nextAt = clock.monotonic();
@@ -131,7 +132,7 @@ export function createExchange(deps: ExchangeDeps): Exchange {
             // Jitter of a quarter to both sides, so that members do not ask in step.
             nextAt = clock.monotonic() + FRONTIER_INTERVAL_MS * (0.75 + randomBelow(random, 512) / 1_024);
           }
-          const wait = askAll(signal);
+          const wait = askAll(scope);
           await bell.wait(Math.min(wait, Math.max(1, nextAt - clock.monotonic())), signal);
         }
       } finally {

@@ -12,7 +12,7 @@ import { positionToWire } from './wire.ts';
 
 export type Frontier = ReadonlyMap<WriterId, LogPosition>;
 
-export const NO_FRONTIER: Frontier = new Map<WriterId, LogPosition>();
+export const NO_FRONTIER: ReadonlyMap<WriterId, LogPosition> = new Map<WriterId, LogPosition>();
 
 /** @param positions one for each log. */
 export const frontierOf = (positions: readonly LogPosition[]): Frontier =>

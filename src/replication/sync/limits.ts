@@ -71,8 +71,8 @@ export const SNAPSHOT_ITEM_TIMEOUT_MS = 15_000;
 export const SNAPSHOTS_MAX = 4;
 /** Registrations read from the store at once while a snapshot is made. */
 export const SNAPSHOT_READS = 64;
-/** Bodies in a snapshot that this node holds already may be twice what it held, and those taken meanwhile. */
-export const SNAPSHOT_KNOWN_SPARE = 8_192;
+/** Bodies in a snapshot that are held already: two for each registration held, what came meanwhile, and so many. */
+export const SNAPSHOT_KNOWN_SPARE = 1_024;
 
 /** Ten minutes between audits. */
 export const AUDIT_INTERVAL_MS = 600_000;
@@ -82,8 +82,8 @@ export const AUDIT_JITTER = 0.2;
 export const AUDIT_RETRY_MS = 30_000;
 /** Hashing a hundred thousand registrations in small pieces, on a machine that detects beside it. */
 export const AUDIT_TIMEOUT_MS = 60_000;
-/** Registrations hashed without a pause: about two milliseconds. */
-export const AUDIT_CHUNK = 512;
+/** Registrations hashed without a pause: some two milliseconds. */
+export const AUDIT_CHUNK = 128;
 /** First and second level of the tree: 4,096 leaves of 24 among 100,000 registrations. */
 export const AUDIT_FANOUT = 64;
 /** Leaves looked into in one round of an audit: 640 KiB of ids among 100,000; what is left takes another round. */

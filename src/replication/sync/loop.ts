@@ -59,6 +59,32 @@ export function shuffled<T>(random: Random, items: readonly T[]): T[] {
   return mixed;
 }
 
+/** Work that ends with a loop, each piece with a signal of its own: one signal would collect a listener for each. */
+export interface Scope extends Disposable {
+  run<T>(work: (signal: AbortSignal, controller: AbortController) => Promise<T>): Promise<T>;
+}
+
+export function createScope(parent: AbortSignal): Scope {
+  const controllers = new Set<AbortController>();
+  const onAbort = () => {
+    for (const controller of controllers) controller.abort(parent.reason);
+  };
+  parent.addEventListener('abort', onAbort, { once: true });
+  return {
+    async run(work) {
+      const controller = new AbortController();
+      if (parent.aborted) controller.abort(parent.reason);
+      controllers.add(controller);
+      try {
+        return await work(controller.signal, controller);
+      } finally {
+        controllers.delete(controller);
+      }
+    },
+    [Symbol.dispose]: () => parent.removeEventListener('abort', onAbort),
+  };
+}
+
 /** Which peers are left alone for now because they failed. */
 export interface Backoff {
   failed(nodeId: NodeId): void;

@@ -8,7 +8,7 @@ import type { EntryWithBodies, Replica, SyncPeer, SyncPeers } from '../replica.t
 import type { AnnouncedFrontiers } from './frontier.ts';
 import { FRONTIER_INTERVAL_MS, PAGES_TAKEN_MAX, RETRY_MS_MAX, RETRY_MS_MIN, WANTS_PER_PULL } from './limits.ts';
 import type { Logs } from './logs.ts';
-import { ask, type Backoff, createBell, lied, shuffled } from './loop.ts';
+import { ask, type Backoff, createBell, createScope, lied, shuffled } from './loop.ts';
 import type { Taker } from './taker.ts';
 import { decodeEntry, writerBytes, writerOf } from './wire.ts';
 
@@ -196,11 +196,12 @@ export function createPull(deps: PullDeps): Pull {
   return {
     ring: () => bell.ring(),
     async run(signal) {
+      using scope = createScope(signal);
       const ends = [peers.onChange(() => bell.ring()), announced.onChange(() => bell.ring())];
       try {
         for (;;) {
           await deps.snapshot(signal);
-          for (const [peer, wants] of plan()) void pullFrom(peer, wants, signal);
+          for (const [peer, wants] of plan()) void scope.run((child) => pullFrom(peer, wants, child));
           await bell.wait(FRONTIER_INTERVAL_MS, signal);
         }
       } finally {
@@ -221,6 +222,7 @@ function pageOf(
     if (entry.seq !== from + i) throw lied(`entry ${entry.seq} in the place of ${from + i}`);
     if (writerIdOf(writerOf(entry)) !== writer) throw lied('an entry of another log');
   }
-  if (page.length === 0 && first === undefined) throw lied('it announced entries and gives none');
+  // Nor if they were forgotten a moment ago: its next frontier says so.
+  if (page.length === 0) throw lied(`it announced entries and gives none${first ? `: its first is ${first}` : ''}`);
   return page;
 }

@@ -9,7 +9,7 @@ import type { OperationRef, Writer, WriterId } from '../log-entry.ts';
 import type { LogPosition, Replica, SyncPeer, SyncPeers } from '../replica.ts';
 import type { AnnouncedFrontiers } from './frontier.ts';
 import { FRONTIER_INTERVAL_MS, PUSH_BEHIND_MAX, PUSHES_IN_FLIGHT } from './limits.ts';
-import { ask, type Backoff, type Bell, createBackoff, createBell, lied } from './loop.ts';
+import { ask, type Backoff, type Bell, createBackoff, createBell, createScope, lied, type Scope } from './loop.ts';
 import type { SyncAnswer } from './messages.ts';
 import { createOwnLog, type EncodedEntry } from './own-log.ts';
 import type { SyncHead } from './wire.ts';
@@ -57,31 +57,29 @@ export function createPush(deps: PushDeps): Push {
     ownLog.release(lowest);
   }
 
-  function follow(peer: SyncPeer, parent: AbortSignal): void {
-    const stop = new AbortController();
-    const onParent = () => stop.abort();
-    parent.addEventListener('abort', onParent, { once: true });
-    const loop: PeerLoop = { bell: createBell(clock), stop, sent: Number.POSITIVE_INFINITY };
-    loops.set(peer.nodeId, loop);
-    void pushTo({ ...deps, ownLog, backoff, release }, peer.nodeId, loop, stop.signal)
-      .catch((error: unknown) => {
-        if (!stop.signal.aborted) deps.failed(peer.nodeId, error);
-      })
-      .finally(() => {
-        parent.removeEventListener('abort', onParent);
-        if (loops.get(peer.nodeId) === loop) loops.delete(peer.nodeId);
+  function follow({ nodeId }: SyncPeer, scope: Scope): void {
+    void scope.run(async (signal, stop) => {
+      const loop: PeerLoop = { bell: createBell(clock), stop, sent: Number.POSITIVE_INFINITY };
+      loops.set(nodeId, loop);
+      try {
+        await pushTo({ ...deps, ownLog, backoff, release }, nodeId, loop, signal);
+      } catch (error) {
+        if (!signal.aborted) deps.failed(nodeId, error);
+      } finally {
+        if (loops.get(nodeId) === loop) loops.delete(nodeId);
         release();
-      });
+      }
+    });
   }
 
-  function followAll(signal: AbortSignal): void {
+  function followAll(scope: Scope): void {
     const takers = peers.list().filter(({ phase }) => TAKING.includes(phase));
     for (const [nodeId, loop] of loops) {
       if (takers.some((peer) => peer.nodeId === nodeId)) continue;
       loop.stop.abort();
       loops.delete(nodeId);
     }
-    for (const peer of takers) if (!loops.has(peer.nodeId)) follow(peer, signal);
+    for (const peer of takers) if (!loops.has(peer.nodeId)) follow(peer, scope);
   }
 
   return {
@@ -89,6 +87,7 @@ export function createPush(deps: PushDeps): Push {
       return ownLog.bytesHeld;
     },
     async run(signal) {
+      using scope = createScope(signal);
       const changed = createBell(clock);
       const ends = [
         peers.onChange(() => changed.ring()),
@@ -99,7 +98,7 @@ export function createPush(deps: PushDeps): Push {
       ];
       try {
         for (;;) {
-          followAll(signal);
+          followAll(scope);
           await changed.wait(FRONTIER_INTERVAL_MS, signal);
         }
       } finally {

@@ -68,15 +68,17 @@ export type SnapshotOutcome =
 
 /**
  * Takes the snapshot of a peer. What was verified stays even if it ends early; positions are adopted at its end.
+ * @param deps.arrived how many operations came otherwise since whenever.
  * @throws KithError `peer-lied`, `timeout`, those of the codec, of the connection, of the replica.
  */
 export async function takeSnapshot(
-  deps: { readonly clock: Clock; readonly replica: Replica },
+  deps: { readonly clock: Clock; readonly replica: Replica; readonly arrived: () => number },
   peer: SyncPeer,
   { signal }: { signal: AbortSignal },
 ): Promise<SnapshotOutcome> {
   const { clock, replica } = deps;
   const held = await countStates(deps, signal);
+  const arrivedBefore = deps.arrived();
   const positions: LogPosition[] = [];
   let taken = 0;
   let known = 0;
@@ -91,7 +93,8 @@ export async function takeSnapshot(
       else if (outcome.reason !== 'version-too-old') throw lied(`a snapshot with a refused body: ${outcome.reason}`);
     }
     // An honest one names each operation once; an endless one can only repeat what this node has.
-    if (known > 2 * held + taken + SNAPSHOT_KNOWN_SPARE) throw lied('a snapshot that repeats itself');
+    const arrived = deps.arrived() - arrivedBefore;
+    if (known > 2 * held + arrived + SNAPSHOT_KNOWN_SPARE) throw lied('a snapshot that repeats itself');
   }
 
   await pipe(

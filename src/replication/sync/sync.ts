@@ -13,10 +13,10 @@ import type { LogPosition, Replica, SyncPeers } from '../replica.ts';
 import { type AuditOutcome, createAudit, type Divergence } from './audit.ts';
 import { type Coverage, createCatchUp } from './catch-up.ts';
 import { createExchange } from './exchange.ts';
-import { createAnnouncedFrontiers } from './frontier.ts';
+import { createAnnouncedFrontiers, NO_FRONTIER } from './frontier.ts';
 import { CERTIFY_PER_MESSAGE, RETRY_MS_MIN, SNAPSHOTS_MAX } from './limits.ts';
 import { createLogs } from './logs.ts';
-import { ask, createBackoff, lied, shuffled } from './loop.ts';
+import { ask, createBackoff, createScope, lied, shuffled } from './loop.ts';
 import { checkSnapshotRequest, decodeSyncRequest, encodeSyncAnswer } from './messages.ts';
 import { createPull } from './pull.ts';
 import { createPush } from './push.ts';
@@ -111,8 +111,11 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
   const { clusterId, writer } = options;
   const writerId = writerIdOf(writer);
   const stopping = new AbortController();
+  const scope = createScope(stopping.signal);
   let running: Promise<unknown> | undefined;
   let snapshots = 0;
+  /** Operations taken in entries. */
+  let arrived = 0;
 
   const failed = (nodeId: NodeId | undefined, error: unknown) => deps.report?.({ kind: 'peer-failed', nodeId, error });
   const connected = (nodeId: NodeId) => peers.list().some((peer) => peer.nodeId === nodeId);
@@ -122,7 +125,10 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
   const wanted = createWanted({ clock, random, replica, peers, tags: deps.wantedTags, failed });
   const taker = createTaker({
     replica,
-    onTaken: (item) => wanted.note(item),
+    onTaken(item) {
+      arrived += item.entry.operations.length;
+      wanted.note(item);
+    },
     onFork(entry) {
       const forked = logs.forked(entry);
       if (forked) deps.report?.({ kind: 'forked', writer: forked });
@@ -147,9 +153,11 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
     for (const peer of shuffled(random, catchUp.snapshotSources())) {
       const { nodeId } = peer;
       try {
-        const { kind, taken } = await takeSnapshot({ clock, replica }, peer, { signal });
+        const promised = announced.of(nodeId) ?? NO_FRONTIER;
+        const { kind, taken } = await takeSnapshot({ clock, replica, arrived: () => arrived }, peer, { signal });
         deps.report?.({ kind: 'snapshot', nodeId, outcome: kind, taken });
         wanted.ring();
+        if (kind === 'whole' && logs.missingOf(promised).length > 0) throw lied('a snapshot of less than it announced');
         if (kind === 'whole') return backoff.worked(nodeId);
         // What is for later is so at every member.
         return backoff.failed(nodeId);
@@ -163,12 +171,11 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
 
   /** A loop that an unexpected error does not end. */
   async function keep(run: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const { signal } = stopping;
-    while (!signal.aborted) {
+    while (!stopping.signal.aborted) {
       try {
-        await run(signal);
+        await scope.run(run);
       } catch (error) {
-        if (signal.aborted) return;
+        if (stopping.signal.aborted) return;
         deps.report?.({ kind: 'failed', error });
         await new Promise<void>((resolve) => clock.schedule(RETRY_MS_MIN, resolve));
       }
@@ -231,9 +238,10 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
       return certified;
     },
     async askHeads({ signal }) {
+      using asking = createScope(signal);
       const answers = peers.list().map(async (peer) => {
         try {
-          const { head } = await ask(peer, { kind: 'head' }, ['head'], { signal });
+          const { head } = await asking.run((child) => ask(peer, { kind: 'head' }, ['head'], { signal: child }));
           return head ? [{ nodeId: peer.nodeId, head }] : [];
         } catch (error) {
           failed(peer.nodeId, error);
