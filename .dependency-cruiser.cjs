@@ -76,7 +76,13 @@ module.exports = {
       from: { path: '^src/', pathNot: '^src/(cli|client|devnet)/|^src/node/main\\.ts$|/worker\\.ts$' },
       to: { path: '^src/core/system\\.ts$' },
     },
-    only('libp2p-at-home', 'node_modules/(libp2p|@libp2p|@chainsafe|@multiformats|it-[^/]+)/', '^src/p2p/libp2p/'),
+    only(
+      'libp2p-at-home',
+      'node_modules/(libp2p|@libp2p|@chainsafe|@multiformats|it-(?!pipe/)[^/]+)/',
+      '^src/p2p/libp2p/',
+    ),
+    // A pipeline of async iterables without I/O, though it comes with libp2p.
+    only('it-pipe-at-home', 'node_modules/it-pipe/', '^src/replication/sync/snapshot\\.ts$'),
     only('level-at-home', 'node_modules/(classic-level|abstract-level)/', '^src/node/store/'),
     only('fastify-at-home', 'node_modules/(fastify|@fastify)/', '^src/node/http/'),
     only('pino-at-home', 'node_modules/pino/', '^src/node/telemetry/pino-log\\.ts$'),

@@ -93,3 +93,7 @@ export const LABEL_LOG_ENTRY = 'kith/log-entry/v1';
 export const LABEL_LOG_ENTRY_HASH = 'kith/log-entry-hash/v1';
 /** Names the log of one boot of one member. */
 export const LABEL_LOG_WRITER = 'kith/log-writer/v1';
+/** Digest of how far a member holds each log. */
+export const LABEL_FRONTIER = 'kith/frontier/v1';
+/** Keyed hashes over registrations, compared between members. */
+export const LABEL_AUDIT = 'kith/audit/v1';

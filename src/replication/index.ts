@@ -41,3 +41,4 @@ export type {
   SyncPeers,
 } from './replica.ts';
 export * from './roster/index.ts';
+export * from './sync/index.ts';
