@@ -1,6 +1,7 @@
 // Replication: what becomes of the users' operations. The door of this module.
 
 export { type AdmissionContext, type Admitted, admitFromMember, admitFromUser, checkAdmissible } from './admission.ts';
+export * from './anchors/index.ts';
 export { type Heights, mayServe, mustWipe } from './heights.ts';
 export {
   checkLogEntry,
