@@ -8,8 +8,8 @@ export const TURN_BLOCKS = 5;
 export const INCLUSION_EPOCHS = 2;
 /** Log keys are kept for this many epochs behind the cursor: what may still come in, and one more. */
 export const KEY_EPOCHS_KEPT = INCLUSION_EPOCHS + 1;
-/** Heights of two members differ by this much at most when both follow the chain. */
-export const HEIGHT_APART_MAX = 10;
+/** Heights of two members differ by this much at most when both follow the chain: a turn. */
+export const HEIGHT_APART_MAX = 5;
 /** trust.md: a majority of a roster counts for this long after it was left. */
 export const ROSTER_HELD_BLOCKS = 1_000;
 /** Without an anchor for this many epochs something is wrong with the chain, or with the members. */
@@ -29,7 +29,7 @@ export const ANCHOR_BYTES_MAX = 12_800;
 /** Two numbers and base64url of the largest anchor. */
 export const ANCHOR_TEXT_CHARS_MAX = 40 + Math.ceil((ANCHOR_BYTES_MAX * 4) / 3);
 
-/** Log keys are ratcheted this far in one go (about 8 us each): more than a lifetime of operations. */
+/** Log keys are ratcheted this far in one go (10 us each): more than a lifetime of operations. */
 export const RATCHET_STEPS_MAX = 100_000;
 /** Tag keys at hand: those of a few epochs are in use at a time. */
 export const TAG_KEYS_CACHED = 16;
