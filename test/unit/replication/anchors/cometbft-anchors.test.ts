@@ -3,7 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ed25519Sign } from '#crypto';
-import { toHex } from '../../../../src/core/bytes.ts';
+import { fromHex, toHex } from '../../../../src/core/bytes.ts';
 import { rosterHash } from '../../../../src/core/roster.ts';
 import { systemClock as clock, systemRandom as random } from '../../../../src/core/system.ts';
 import {
@@ -41,6 +41,8 @@ describe.skipIf('missing' in found)('anchors on an unmodified CometBFT node', ()
   const identities = ['a', 'b', 'c'].map((name) => rosterIdentity(name));
   const roster = identities.map(entryOf);
   const members = new Map<string, Member>();
+  const disks = new Map(identities.map(({ nodeId }) => [nodeId, new Map<string, Uint8Array>()]));
+  let cut: string | undefined;
 
   async function start(identity: (typeof identities)[number]): Promise<Member> {
     const textPrefix = anchorPrefix(clusterId);
@@ -51,7 +53,7 @@ describe.skipIf('missing' in found)('anchors on an unmodified CometBFT node', ()
     const options = { chainId: node.chainId, pollMs: 100, startHeight: 1 };
     const indexer = createIndexer({ clock, random, notes, sources: [source] }, options);
     await indexer.start();
-    const disk = new Map<string, Uint8Array>();
+    const disk = disks.get(identity.nodeId)!;
     const replica = fakeReplica();
     const reports: AnchorReport[] = [];
     const anchors = createAnchors({
@@ -61,7 +63,9 @@ describe.skipIf('missing' in found)('anchors on an unmodified CometBFT node', ()
       nodeId: identity.nodeId,
       replica,
       store: {
-        async *entries() {},
+        async *entries() {
+          for (const [key, value] of disk) yield [fromHex(key), Uint8Array.from(value)] as const;
+        },
         get: async (key) => disk.get(toHex(key)),
         async commit(writes) {
           for (const { key, value } of writes) {
@@ -74,6 +78,7 @@ describe.skipIf('missing' in found)('anchors on an unmodified CometBFT node', ()
         list: () =>
           identities
             .filter((other) => other !== identity && members.has(other.nodeId))
+            .filter((other) => cut !== other.nodeId && cut !== identity.nodeId)
             .map((other) => ({
               nodeId: other.nodeId,
               request: async (payload) =>
@@ -108,19 +113,29 @@ describe.skipIf('missing' in found)('anchors on an unmodified CometBFT node', ()
     expect(reached()).toBe(true);
   }
 
-  it('are sent, found and accepted, and lead to what a member misses', async () => {
-    const [a, b, c] = [await start(identities[0]!), await start(identities[1]!), await start(identities[2]!)];
+  async function stop(member: Member): Promise<void> {
+    await member.anchors.stop();
+    await member.indexer.stop();
+  }
+
+  it('are sent, found by crawling, accepted, and lead to what a member misses', async () => {
+    const [first, second, third] = identities;
+    const [a, b] = [await start(first!), await start(second!)];
+    const before = await start(third!);
+    await until(() => [a, b, before].every(({ anchors }) => anchors.status().anchored !== undefined));
+    await stop(before);
+    members.delete(third!.nodeId);
     const bodies = [1, 2, 3].map(bodyOf);
     for (const member of [a, b]) member.replica.give(...bodies);
-    const anchored = (member: Member) =>
-      member.reports.filter((event) => event.kind === 'accepted' && event.fromChain && event.operations === 3).length;
-    await until(() => [a, b, c].every((member) => anchored(member) > 0));
-    await until(() => c.replica.held.size === 3);
-    await until(() => [a, b, c].every(({ anchors }) => anchors.status().pending === 0));
-    expect(c.reports.filter(({ kind }) => kind === 'wrong-root' || kind === 'failed')).toEqual([]);
-    for (const { anchors, indexer } of [a, b, c]) {
-      await anchors.stop();
-      await indexer.stop();
-    }
+    await until(() => [a, b].every(({ anchors }) => anchors.status().pending === 0));
+    // Nobody tells it anything: what it misses, it learns from the chain.
+    cut = third!.nodeId;
+    const away = await start(third!);
+    await until(() => away.anchors.wantedTags().length === 3);
+    expect(away.reports.some((event) => event.kind === 'accepted' && event.fromChain)).toBe(true);
+    cut = undefined;
+    await until(() => away.replica.held.size === 3 && away.anchors.status().wanted === 0);
+    expect(away.reports.filter(({ kind }) => kind === 'wrong-root' || kind === 'failed')).toEqual([]);
+    for (const member of [a, b, away]) await stop(member);
   });
 });
