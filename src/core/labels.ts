@@ -97,3 +97,13 @@ export const LABEL_LOG_WRITER = 'kith/log-writer/v1';
 export const LABEL_FRONTIER = 'kith/frontier/v1';
 /** Keyed hashes over registrations, compared between members. */
 export const LABEL_AUDIT = 'kith/audit/v1';
+/** Hash of an anchor, which its certificate signs and the next anchor names. */
+export const LABEL_ANCHOR = 'kith/anchor/v1';
+/** Ed25519: a member's word that it holds every operation an anchor names. */
+export const LABEL_ANCHOR_SIGNATURE = 'kith/anchor-signature/v1';
+/** HKDF info: the log key of an epoch to that of the next. */
+export const LABEL_ANCHOR_LOG_KEY = 'kith/anchor-log-key/v1';
+/** HKDF info: the log key of an epoch to the key of its tags. */
+export const LABEL_ANCHOR_TAG_KEY = 'kith/anchor-tag-key/v1';
+/** Rank of a member among the proposers of an epoch. */
+export const LABEL_ANCHOR_PROPOSER = 'kith/anchor-proposer/v1';

@@ -2,13 +2,19 @@
 
 export {
   type AdmissionContext,
+  type AdmissionContext,
+  type Admitted,
   type Admitted,
   admitFromMember,
+  admitFromMember,
+  admitFromUser,
   admitFromUser,
   admitIntoState,
   admitSubmission,
   checkAdmissible,
+  checkAdmissible,
 } from './admission.ts';
+export * from './anchors/index.ts';
 export { type Heights, mayServe, mustWipe } from './heights.ts';
 export {
   checkLogEntry,
