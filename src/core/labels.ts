@@ -93,3 +93,5 @@ export const LABEL_LOG_ENTRY = 'kith/log-entry/v1';
 export const LABEL_LOG_ENTRY_HASH = 'kith/log-entry-hash/v1';
 /** Names the log of one boot of one member. */
 export const LABEL_LOG_WRITER = 'kith/log-writer/v1';
+/** Ed25519: a member's statement of its height and of the blocks it has at some heights. */
+export const LABEL_HEIGHT_STATEMENT = 'kith/height-statement/v1';

@@ -70,3 +70,37 @@ function fold(
   if (!below) return undefined;
   return index < k ? nodeHash(below, sibling) : nodeHash(sibling, below);
 }
+
+export interface MerkleTree {
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+  /** As `merklePath`, without hashing again. */
+  path(index: number): Uint8Array[];
+}
+
+/**
+ * The whole tree at once: for whoever needs the paths of many leaves. Level by level, where what is left over at the
+ * end of a level moves up as it is, which is the tree of RFC 6962.
+ */
+export function merkleTree(leaves: readonly Uint8Array[]): MerkleTree {
+  const levels: Uint8Array[][] = [leaves.map(leafHash)];
+  for (let below = levels[0]!; below.length > 1; ) {
+    const level: Uint8Array[] = [];
+    for (let i = 0; i < below.length; i += 2) {
+      const right = below[i + 1];
+      level.push(right ? nodeHash(below[i]!, right) : below[i]!);
+    }
+    levels.push(level);
+    below = level;
+  }
+  return {
+    root: levels.at(-1)![0] ?? merkleRoot([]),
+    path(index) {
+      if (!Number.isInteger(index) || index < 0 || index >= leaves.length) {
+        throw new KithError('out-of-range', `leaf ${index} of ${leaves.length}`);
+      }
+      const siblings = levels.map((level, depth) => level[Math.floor(index / 2 ** depth) ^ 1]);
+      return siblings.filter((sibling) => sibling !== undefined);
+    },
+  };
+}
