@@ -1,6 +1,8 @@
 // Replication: what becomes of the users' operations. The door of this module.
 
 export { type AdmissionContext, type Admitted, admitFromMember, admitFromUser, checkAdmissible } from './admission.ts';
+export * from './cluster-height/index.ts';
+export { decodeEnvelope, type Envelope, type EnvelopeKind, encodeEnvelope } from './envelope.ts';
 export { type Heights, mayServe, mustWipe } from './heights.ts';
 export {
   checkLogEntry,
