@@ -2,6 +2,12 @@
 
 export { type AdmissionContext, type Admitted, admitFromMember, admitFromUser, checkAdmissible } from './admission.ts';
 export * from './cluster-height/index.ts';
+export {
+  CONFIRM_MS,
+  type ConfirmationOutcome,
+  type Confirmations,
+  createConfirmations,
+} from './confirmations.ts';
 export { decodeEnvelope, type Envelope, type EnvelopeKind, encodeEnvelope } from './envelope.ts';
 export { type Heights, mayServe, mustWipe } from './heights.ts';
 export {

@@ -104,8 +104,9 @@ interface Heard {
 }
 
 export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
-  const { clock, clusterId, self, peers } = deps;
-  const selfBytes = idBytes(self.nodeId);
+  const { clock, clusterId, peers } = deps;
+  const { nodeId: selfId, incarnation: boot } = deps.self;
+  const selfBytes = idBytes(selfId);
   const heard = new Map<NodeId, Heard>();
   const asking = new Set<NodeId>();
   const ended = new AbortController();
@@ -125,9 +126,9 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
   function voicesOf(roster: readonly RosterEntry[], own: OwnChain | undefined): Voice[] {
     const voices: Voice[] = [];
     for (const { nodeId, operator } of roster) {
-      const other = nodeId === self.nodeId ? undefined : heard.get(nodeId);
+      const other = nodeId === selfId ? undefined : heard.get(nodeId);
       if (other && counts(other)) voices.push({ ...other.statement, operator });
-      if (nodeId === self.nodeId && own) voices.push({ ...own, operator });
+      if (nodeId === selfId && own) voices.push({ ...own, operator });
     }
     // Not on the roster (yet): its own height is still all it can go by alone.
     return voices.length === 0 && own ? [{ ...own, operator: '' }] : voices;
@@ -144,8 +145,7 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
     judgedAtMs = clock.monotonic();
     const voices = voicesOf(roster, own);
     median = medianHeight(voices) ?? 0;
-    if (onRoster.has(self.nodeId) && operatorsOf(voices) >= operatorsNeeded(roster))
-      settled = Math.max(settled, median);
+    if (onRoster.has(selfId) && operatorsOf(voices) >= operatorsNeeded(roster)) settled = Math.max(settled, median);
     noteComparison(compareBlocks(own?.blocks ?? [], voices));
   }
 
@@ -178,7 +178,7 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
     if (!statement) return;
     const nodeId = nodeIdFromBytes(statement.nodeId);
     const direct = nodeId === from;
-    if (nodeId === self.nodeId || !roster.has(nodeId) || (!direct && ageMs > RELAY_AGE_MS)) return;
+    if (nodeId === selfId || !roster.has(nodeId) || (!direct && ageMs > RELAY_AGE_MS)) return;
     const held = heard.get(nodeId);
     if (held && isSameNumber(statement, held.statement)) {
       if (!held.equivocated && !equalBytes(held.encoded, encoded) && checkHeightStatement(statement, clusterId)) {
@@ -221,7 +221,7 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
     sequence += 1;
     const statement = signHeightStatement(deps.sign, clusterId, {
       nodeId: selfBytes,
-      incarnation: self.incarnation,
+      incarnation: boot,
       sequence,
       height: Math.min(own.height, HEIGHT_MAX),
       // Any host's word, before 1970 or after all time: it must not keep the statement from being one.
