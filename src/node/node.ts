@@ -24,7 +24,6 @@ import { createEvidence, type Evidence } from './evidence.ts';
 import { launch } from './launch.ts';
 import type { Launched } from './launched.ts';
 import { createMembership, type Membership } from './membership.ts';
-import { createOperations, type Operations } from './operations.ts';
 import { createPeerKeys, type PeerKeys } from './peer-keys.ts';
 import { createPeering, type Peering } from './peering.ts';
 import { isProven } from './proven.ts';
@@ -37,7 +36,6 @@ import {
   type NodeInfo,
   type NodeService,
   type Phase,
-  type RegistrationStatus,
   readPhase,
   type ServiceCall,
 } from './service.ts';
@@ -45,6 +43,7 @@ import { countQuotes, statsOf } from './stats.ts';
 import { countWrites, type KeyValueStore } from './store/index.ts';
 import { createOperationCounter, createPseudonyms, type NodeStats, type Pseudonyms } from './telemetry/index.ts';
 import { notRecovering } from './total-restart.ts';
+import { createWritePath, storeReceipts, type WritePath } from './write-path.ts';
 
 export interface NodeDeps extends RunningDeps {
   /** What keeps the sealing key: the members of the mesh behind a transport, or whatever a test injects. */
@@ -119,7 +118,7 @@ class Node implements KithNode {
   #self: Self | undefined;
   #running: Running | undefined;
   #evidence: Evidence | undefined;
-  #operations: Operations | undefined;
+  #writePath: WritePath | undefined;
   readonly #attestor: Attestor;
   readonly #peering: Peering | undefined;
   readonly #peerKeys: PeerKeys | undefined;
@@ -180,6 +179,7 @@ class Node implements KithNode {
     if (this.#phase !== 'draining' && this.#phase !== 'fenced') this.#enter('draining', ['the node stops']);
     this.#check?.cancel();
     this.#running?.lookUps.end();
+    this.#writePath?.confirmations.end();
     await this.#lifeCycle.stop();
   }
 
@@ -330,13 +330,27 @@ class Node implements KithNode {
     if (warning) log.warn('unbacked', { reason: warning });
     this.#pseudonyms = createPseudonyms(launched.identity.logKey);
     this.#evidence = this.#evidenceFor(nodeId);
-    this.#operations = createOperations({
-      random: this.#deps.random,
-      registrations: this.#running.registrations,
-      hpkeKeyPair: this.#hpkeKeyPair,
-      clusterId: cluster.id,
+    this.#writePath = this.#createWritePath(launched, this.#running);
+  }
+
+  #createWritePath(launched: Launched, { registrations, tip }: Running): WritePath {
+    const { clock, random, cluster } = this.#deps;
+    const { nodeId } = launched.identity;
+    const receipt = storeReceipts(launched, { clusterId: cluster.id, height: tip });
+    const writePath = createWritePath({
+      clock,
+      random,
+      cluster,
       nodeId,
+      hpkeKeyPair: this.#hpkeKeyPair,
+      registrations,
+      roster: () => this.#roster(nodeId),
+      receipt: (opIds) => (this.#rollback ? undefined : receipt(opIds)),
+      holding: () => [nodeId],
+      want: () => false,
     });
+    this.#membership?.onChange(writePath.confirmations.rosterChanged);
+    return writePath;
   }
 
   async #close(): Promise<void> {
@@ -397,10 +411,11 @@ class Node implements KithNode {
         if (this.#evidence && this.#phase !== 'draining') return this.#evidence.document(nonce, { signal });
         throw new KithError('not-ready', `The node is ${this.#phase} and has no key to seal to.`);
       },
-      register: (box) => this.#carryOut('register', undefined, box),
-      renew: (id, box) => this.#carryOut('renew', id, box),
-      revoke: (id, box) => this.#carryOut('revoke', id, box),
-      registration: (id) => this.#registration(id),
+      register: (box, call) => this.#carryOut('register', undefined, box, call),
+      renew: (id, box, call) => this.#carryOut('renew', id, box, call),
+      revoke: (id, box, call) => this.#carryOut('revoke', id, box, call),
+      registration: (id) => this.#serving() && this.#writePath!.status(id),
+      presentCertificate: (id, encoded) => this.#serving() && this.#writePath!.presentCertificate(id, encoded),
       indexSet: async (id, lookUp, call: ServiceCall) => this.#serving().lookUps.answer(id, lookUp, call),
       recovery: () => ({ state: 'none' }),
       enterRecoveryShare: async () => {
@@ -415,11 +430,11 @@ class Node implements KithNode {
     return [...(warning ? [warning] : []), ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : [])];
   }
 
-  async #carryOut(kind: OperationType, id: RegId | undefined, box: SealedBox) {
+  async #carryOut(kind: OperationType, id: RegId | undefined, box: SealedBox, call: ServiceCall) {
     const { log } = this.#deps;
     try {
       this.#serving();
-      const answer = await this.#operations!.carryOut(kind, id, box);
+      const answer = await this.#writePath!.operations.carryOut(kind, id, box, call);
       this.#counted.accepted(kind);
       log.debug('operation-taken', { kind, registration: this.#pseudonyms?.(parseRegId(answer.id)) });
       return answer;
@@ -429,14 +444,6 @@ class Node implements KithNode {
       log.debug('operation-refused', { kind, code, registration: id && this.#pseudonyms?.(id) });
       throw error;
     }
-  }
-
-  #registration(id: RegId): RegistrationStatus | undefined {
-    const { registrations } = this.#serving();
-    const standing = registrations.standing(id);
-    if (standing.kind === 'unknown') return undefined;
-    const status = standing.kind === 'open' ? 'confirmed' : standing.kind;
-    return { id, status, expiryHeight: standing.expiryHeight, confirmations: 1 };
   }
 
   #info(): NodeInfo {

@@ -90,7 +90,14 @@ describe('kith client', () => {
     expect(register).toEqual({
       exitCode: 0,
       err: expect.stringMatching(/^kith: THIS CLUSTER IS SIMULATED[^\n]*\n$/),
-      json: { id, status: 'confirmed', receipts: ['AQID'], expiryHeight: 1_000 + LIFETIME_BLOCKS, simulated: true },
+      json: {
+        id,
+        status: 'confirmed',
+        unbacked: true,
+        receipts: [expect.stringMatching(/^[A-Za-z0-9_-]{300,}$/)],
+        expiryHeight: 1_000 + LIFETIME_BLOCKS,
+        simulated: true,
+      },
     });
     expect((await client('register', url)).json).toEqual(register.json);
     node.scan(1, 50, [
@@ -127,7 +134,7 @@ describe('kith client', () => {
     const registered = await kith('client', 'register', ...words);
     expect([registered.exitCode, registered.out]).toEqual([
       0,
-      expect.stringMatching(/^confirmed: .{43}\n.*\nsealed to node .* of op-a/),
+      expect.stringMatching(/^confirmed: .{43}\n.*1 receipts of 1 needed\nunbacked: .*\nsealed to node .* of op-a/),
     ]);
     node.scan(1, 20, [[15, 3]]);
     expect((await kith('client', 'index-set', ...words)).out).toBe(
