@@ -118,6 +118,9 @@ async function operate(
   const { id, expiryHeight, node } = made;
   const receipts = made.receipts.map(toBase64Url);
   if (options.certificate !== undefined) await keep(options.certificate, made);
+  if (options.certificate !== undefined && !made.kept) {
+    stderr.write(`kith: not confirmed yet, ${options.certificate} is not written: run the command again later\n`);
+  }
   const unbacked = made.status === 'confirmed' && made.unbacked;
   return {
     json: { id, status: made.status, receipts, expiryHeight, ...(unbacked ? { unbacked } : {}), ...session.marks },

@@ -49,6 +49,7 @@ export {
   revokeWallet,
 } from './registration.ts';
 export { type Restored, restoreRegistration, showCertificate } from './restore.ts';
+export type { RestoreOptions } from './restoring.ts';
 export type { ClientRequest, ClientResponse, ClientTransport } from './transport.ts';
 export { type VerifiedNode, verifyNode } from './verify-node.ts';
 export {

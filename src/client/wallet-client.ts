@@ -7,7 +7,7 @@ import type { Clock, Random } from '../core/ports.ts';
 import type { IndexSetView } from '../fmd/browser.ts';
 import { createNodeApi, type NodeApi } from './api.ts';
 import { noNode, passesWithTime } from './errors.ts';
-import { followIndexSet, retryDelayMs, type WaitOptions, waitForHeight } from './follow.ts';
+import { followIndexSet, retryDelayMs, type WaitOptions } from './follow.ts';
 import { type NodesReading, ownerOf, type ReadOptions, readFromNodes } from './index-set.ts';
 import type { KeptRegistration } from './kept.ts';
 import { type RegistrationStatus, registrationStatus } from './node-info.ts';
@@ -22,6 +22,7 @@ import {
   revokeWallet,
 } from './registration.ts';
 import { type Restored, restoreRegistration } from './restore.ts';
+import { followRestoring, type RestoreOptions, waitForHeightRestoring } from './restoring.ts';
 import type { ClientTransport } from './transport.ts';
 import { type VerifiedNode, verifyNode } from './verify-node.ts';
 import { type Wallet, walletRegistrationId } from './wallet.ts';
@@ -49,11 +50,17 @@ export interface WalletClient {
   /** Anybody's word: nothing authenticates it. */
   status(wallet: Wallet, options: { signal: AbortSignal }): Promise<RegistrationStatus>;
   read(wallet: Wallet, view: IndexSetView | undefined, options: ReadOptions): Promise<NodesReading>;
-  waitForHeight(wallet: Wallet, view: IndexSetView | undefined, options: WaitOptions): Promise<IndexSetView>;
+  /** With a certificate, a registration that nodes do not know is brought back on the way. */
+  waitForHeight(
+    wallet: Wallet,
+    view: IndexSetView | undefined,
+    options: WaitOptions & RestoreOptions,
+  ): Promise<IndexSetView>;
+  /** The same. */
   follow(
     wallet: Wallet,
     view: IndexSetView | undefined,
-    options: { signal: AbortSignal },
+    options: RestoreOptions & { readonly signal: AbortSignal },
   ): AsyncGenerator<IndexSetView, never>;
 }
 
@@ -117,8 +124,11 @@ export function createWalletClient(
     status: (wallet, { signal }) =>
       withFirst(signal, ({ api }) => registrationStatus({ api }, walletRegistrationId(wallet), { signal })),
     read: (wallet, view, how) => readFromNodes(apis, ownerOf(wallet, cluster.id), view, how),
-    waitForHeight: (wallet, view, how) => waitForHeight({ apis, clock }, ownerOf(wallet, cluster.id), view, how),
-    follow: (wallet, view, how) => followIndexSet({ apis, clock }, ownerOf(wallet, cluster.id), view, how),
+    waitForHeight: (wallet, view, how) => waitForHeightRestoring({ apis, clock, random }, cluster, wallet, view, how),
+    follow: (wallet, view, how) =>
+      how.kept
+        ? followRestoring({ apis, clock, random }, cluster, wallet, view, how)
+        : followIndexSet({ apis, clock }, ownerOf(wallet, cluster.id), view, how),
   };
 }
 

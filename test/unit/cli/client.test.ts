@@ -184,6 +184,35 @@ describe('kith client', () => {
     expect((await client('register', waited.url, '--wait', '20')).json).toMatchObject({ status: 'confirmed' });
   });
 
+  it('keeps a certificate, and brings the registration back with it', async () => {
+    const { node, url } = await serve();
+    const file = join(folder, 'certificate.json');
+    const slow = await serve({ pendingAnswers: 9 });
+    const pending = await client('register', slow.url, '--wait', '0', '--certificate', file);
+    expect([pending.exitCode, existsSync(file), pending.err]).toEqual([
+      0,
+      false,
+      expect.stringContaining('not written'),
+    ]);
+    const registered = await client('register', url, '--certificate', file);
+    expect(registered.exitCode).toBe(0);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({
+      type: 'register',
+      receipts: registered.json['receipts'],
+    });
+    const id = registered.json['id'];
+    const restore = (...more: string[]) => client('restore', url, '--certificate', file, ...more);
+    expect((await restore()).json).toMatchObject({ id, restored: 'known' });
+    const stranger = await serve();
+    expect((await restore('--node', stranger.url)).json).toMatchObject({ id, restored: 'known' });
+    node.forget();
+    const again = await restore();
+    expect(again.json).toMatchObject({ id, restored: 'registered', status: 'confirmed' });
+    expect(node.received.length).toBe(2);
+    writeFileSync(file, '{}');
+    expect((await restore()).json.error?.code).toBe('bad-certificate');
+  });
+
   it('ends in time when the height does not come', async () => {
     const { node, url } = await serve();
     await client('register', url);

@@ -139,6 +139,52 @@ describe('restoring a registration', () => {
   });
 });
 
+describe('following with a certificate', () => {
+  it('brings a lost registration back by itself, and hands out the newer certificate', async () => {
+    const { fakes, client, clock, kept } = await bench({}, { refuse: () => new KithError('not-ready', 'down') });
+    const [node] = fakes;
+    node!.scan(1, 100, [[90, 0]]);
+    const restored: string[] = [];
+    const onRestored = ({ kept: newer }: { kept: KeptRegistration | undefined }) =>
+      void restored.push(newer!.certificate.opId);
+    const views = client.follow(wallet, undefined, { signal, kept, onRestored });
+    expect((await clock.settle(views.next())).value.entries).toEqual([[90, 0]]);
+    node!.forget();
+    const next = views.next();
+    await clock.advance(120_000);
+    expect(restored).toEqual([kept.certificate.opId]);
+    node!.scan(101, 120, [[110, 1]]);
+    expect((await clock.settle(next)).value.entries).toEqual([
+      [90, 0],
+      [110, 1],
+    ]);
+    expect(node!.received.length).toBe(2);
+  });
+
+  it('waits for a height over the loss, and no longer than it was told to', async () => {
+    const { fakes, client, clock, kept } = await bench({});
+    fakes[0]!.forget();
+    const waiting = client.waitForHeight(wallet, undefined, { height: 20, timeoutMs: 120_000, signal, kept });
+    await clock.advance(60_000);
+    expect(fakes[0]!.received.length).toBe(2);
+    fakes[0]!.scan(1, 200);
+    expect((await clock.settle(waiting)).covered.length).toBe(1);
+    fakes[0]!.forget();
+    const before = clock.monotonic();
+    const late = client.waitForHeight(wallet, undefined, { height: 9_999, timeoutMs: 120_000, signal, kept });
+    expect((await clock.settle(rejectionOf(late)))?.code).toBe('not-synced');
+    expect(clock.monotonic() - before).toBeLessThanOrEqual(121_000);
+  });
+
+  it('without one ends as before', async () => {
+    const { fakes, client, clock } = await bench({});
+    fakes[0]!.forget();
+    const waiting = client.waitForHeight(wallet, undefined, { height: 20, timeoutMs: 120_000, signal });
+    expect((await clock.settle(rejectionOf(waiting)))?.code).toBe('unknown-registration');
+    expect(fakes[0]!.received.length).toBe(1);
+  });
+});
+
 describe('a certificate file', () => {
   it('is read as it was written, and holds no secret', async () => {
     const { kept } = await bench({});
