@@ -11,6 +11,7 @@ import {
 } from '../../../src/core/certificate.ts';
 import { clusterIdFromBytes, idBytes, regIdFromBytes } from '../../../src/core/ids.ts';
 import {
+  checkBatchReceipt,
   decodeReceipt,
   encodeReceipt,
   RECEIPT_BYTES_MAX,
@@ -50,6 +51,20 @@ describe('receipts of a batch', () => {
       expect(receiptBy(decodeReceipt(encoded), receiptCluster, operationNamed('other'))).toBeUndefined();
     }
     expect(splitReceipt(batchReceiptOf(a, opIds), opIds)[700]).toEqual(receiptAt(700));
+  });
+});
+
+describe('a receipt of a batch', () => {
+  it('counts for exactly these operations, of this member, in this cluster', () => {
+    const opIds = ['x', 'y', 'z'].map(operationNamed);
+    const receipt = batchReceiptOf(a, opIds);
+    const expected = { clusterId: receiptCluster, nodeId: a.nodeId, opIds };
+    expect(checkBatchReceipt(receipt, expected)).toBe(true);
+    expect(checkBatchReceipt(receipt, { ...expected, opIds: opIds.slice(1) })).toBe(false);
+    expect(checkBatchReceipt(receipt, { ...expected, opIds: [...opIds].reverse() })).toBe(false);
+    expect(checkBatchReceipt(receipt, { ...expected, nodeId: b.nodeId })).toBe(false);
+    expect(checkBatchReceipt(receipt, { ...expected, clusterId: clusterIdFromBytes(new Uint8Array(32)) })).toBe(false);
+    expect(checkBatchReceipt({ ...receipt, sequence: 8 }, expected)).toBe(false);
   });
 });
 
