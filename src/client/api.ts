@@ -35,6 +35,10 @@ export const operationShape = shape(
   }),
 );
 
+export const certificateShape = shape(
+  Type.Object({ id: text(43, 43), status: Type.Union([Type.Literal('known'), Type.Literal('wanted')]) }),
+);
+
 export const registrationShape = shape(
   Type.Object({
     id: text(43, 43),

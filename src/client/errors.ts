@@ -12,6 +12,8 @@ export type ClientErrorCode =
   /** The answer to a sealed request was not made by the node it was sealed to. */
   | 'forged-answer'
   | 'bad-wallet'
+  /** A certificate file that cannot be read, or is of another wallet or cluster. */
+  | 'bad-certificate'
   /** No store of the node waits for recovery shares. */
   | 'not-recovering'
   /** The node does not know the chain yet; as a refusal, also whatever else it still waits for. */

@@ -82,7 +82,9 @@ export async function waitForHeight(
   if (!limit.signal.aborted) throw noNode(refusals.filter((refusal) => refusal !== undefined));
   const last = lastFailure ? `; last failure: ${lastFailure.message}` : '';
   const text = `synced to ${viewSyncedTo(known)}, not to ${height}, within ${timeoutMs / 1000} s${last}`;
-  throw clientError('not-synced', text);
+  // Told apart by whoever can bring a registration back.
+  const unknown = refusals.find((refusal) => isNodeRefusal(refusal, 'unknown-registration'));
+  throw clientError('not-synced', text, unknown);
 }
 
 interface Following {

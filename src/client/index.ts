@@ -23,6 +23,7 @@ export {
   readIndexSet,
   WAIT_SECONDS_MAX,
 } from './index-set.ts';
+export { formatKept, KEPT_FILE_BYTES_MAX, type KeptRegistration, parseKept } from './kept.ts';
 export {
   type MemberInfo,
   type NodeInfo,
@@ -31,7 +32,7 @@ export {
   type RegistrationStatus,
   registrationStatus,
 } from './node-info.ts';
-export { type OperationResult, sendOperation, type WalletOperation } from './operations.ts';
+export { type OperationResult, type SendOptions, sendOperation, type WalletOperation } from './operations.ts';
 export {
   readRecovery,
   type ShareResult,
@@ -47,6 +48,8 @@ export {
   renewWallet,
   revokeWallet,
 } from './registration.ts';
+export { type Restored, restoreRegistration, showCertificate } from './restore.ts';
+export type { RestoreOptions } from './restoring.ts';
 export type { ClientRequest, ClientResponse, ClientTransport } from './transport.ts';
 export { type VerifiedNode, verifyNode } from './verify-node.ts';
 export {

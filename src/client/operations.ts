@@ -1,27 +1,38 @@
 // Register, renew, revoke: signed by the wallet, sealed to one verified node, believed only as far as that node's
-// sealed answer goes.
+// sealed answer and the receipts in it go.
 
+import type { Cluster } from '../attestation/browser.ts';
 import { fromBase64Url, toBase64Url } from '../core/bytes.ts';
 import { decodeCbor } from '../core/cbor.ts';
+import { CERTIFICATE_RECEIPTS_MAX } from '../core/certificate.ts';
 import { isKithError } from '../core/errors.ts';
-import { type ClusterId, idBytes, type RegId } from '../core/ids.ts';
+import { idBytes, type OpId, type RegId } from '../core/ids.ts';
 import type { Random } from '../core/ports.ts';
-import { type OperationRequest, signOperation } from '../core/registration/operation.ts';
+import { RECEIPT_BYTES_MAX } from '../core/receipt.ts';
+import { type OperationRequest, operationId, signOperation } from '../core/registration/operation.ts';
 import { innerHash } from '../core/registration/payload.ts';
 import { encodeSubmission } from '../core/registration/submission.ts';
 import { bytes, bytesUpTo, closed, list, shape, Type, uint } from '../core/schema.ts';
 import { type RequestKind, sealRequest, toSealedBox } from '../core/sealed-request.ts';
 import { type CallOptions, type NodeApi, operationShape } from './api.ts';
+import { type Judged, judgeReceipts } from './confirmation.ts';
 import { clientError } from './errors.ts';
 import type { VerifiedNode } from './verify-node.ts';
 import { type Wallet, walletKeys, walletPayload, walletRegistrationId } from './wallet.ts';
 
-export interface OperationResult {
+/**
+ * `confirmed`: the receipts, verified here, fill the quorum; together they are the certificate. `pending`: durable at
+ * the node, the quorum is still being gathered.
+ */
+export interface OperationResult extends Judged {
   readonly id: RegId;
-  /** `pending`: durable at the node, the quorum is still being gathered. */
-  readonly status: 'confirmed' | 'pending';
+  readonly opId: OpId;
   readonly expiryHeight: number;
-  readonly receipts: readonly Uint8Array[];
+}
+
+export interface SendOptions extends CallOptions {
+  /** Platforms that must have confirmed before it is believed, if that is more than others ask for (`judgeReceipts`). */
+  readonly platformsMin?: number | undefined;
 }
 
 const sealedAnswerShape = shape(
@@ -29,11 +40,11 @@ const sealedAnswerShape = shape(
     regId: bytes(32),
     status: Type.Union([Type.Literal('confirmed'), Type.Literal('pending')]),
     expiryHeight: uint(),
-    receipts: list(bytesUpTo(1_024, 1), 64),
+    receipts: list(bytesUpTo(RECEIPT_BYTES_MAX, 1), CERTIFICATE_RECEIPTS_MAX),
   }),
 );
 
-/** A certificate of seven receipts and the answer around it. */
+/** 32 receipts and the answer around them, padded. */
 const SEALED_ANSWER_BYTES_MAX = 65_536;
 
 export type WalletOperation =
@@ -48,24 +59,29 @@ export type WalletOperation =
  */
 export async function sendOperation(
   deps: { api: NodeApi; random: Random },
-  to: { node: VerifiedNode; clusterId: ClusterId },
+  to: { node: VerifiedNode; cluster: Cluster },
   wallet: Wallet,
   operation: WalletOperation & { version: number },
-  options: CallOptions,
+  options: SendOptions,
 ): Promise<OperationResult> {
   const id = walletRegistrationId(wallet);
-  const request: OperationRequest = { ...operation, clusterId: to.clusterId, inner: innerHash(walletKeys(wallet)) };
+  const { id: clusterId } = to.cluster;
+  const request: OperationRequest = { ...operation, clusterId, inner: innerHash(walletKeys(wallet)) };
+  const signed = signOperation(wallet.authSecret, request);
   const plaintext = encodeSubmission({
-    operation: signOperation(wallet.authSecret, request),
+    operation: signed,
     payload: operation.type === 'register' ? walletPayload(wallet) : undefined,
   });
   const kind: RequestKind = operation.type;
-  const context = { clusterId: to.clusterId, nodeId: to.node.nodeId, kind };
+  const context = { clusterId, nodeId: to.node.nodeId, kind };
   const sealed = sealRequest(deps, to.node.hpkePublicKey, context, plaintext);
   plaintext.fill(0);
   const path = kind === 'register' ? '/v1/registrations' : `/v1/registrations/${id}/${kind}`;
   const answer = await deps.api.post(path, toSealedBox(sealed.request), operationShape, options);
-  return readAnswer(answer.sealed, sealed.openAnswer, id, deps.api.url);
+  const { expiryHeight, receipts } = readAnswer(answer.sealed, sealed.openAnswer, id, deps.api.url);
+  const opId = operationId(signed);
+  const of = { cluster: to.cluster, roster: to.node.roster };
+  return { id, opId, expiryHeight, ...judgeReceipts(receipts, opId, of, options.platformsMin) };
 }
 
 /** Only the sealed part of an answer is the node's word; the rest may be anybody's. */
@@ -74,7 +90,7 @@ function readAnswer(
   openAnswer: ReturnType<typeof sealRequest>['openAnswer'],
   id: RegId,
   url: string,
-): OperationResult {
+) {
   const where = `the sealed answer of ${url}`;
   try {
     const opened = openAnswer({ nonce: fromBase64Url(nonce), ciphertext: fromBase64Url(ciphertext) });
@@ -83,7 +99,7 @@ function readAnswer(
     if (toBase64Url(answer.regId) !== toBase64Url(idBytes(id))) {
       throw clientError('forged-answer', `${where} is about another registration`);
     }
-    return { id, status: answer.status, expiryHeight: answer.expiryHeight, receipts: answer.receipts };
+    return answer;
   } catch (cause) {
     if (isKithError(cause, 'forged-answer') || !isKithError(cause)) throw cause;
     throw clientError('bad-answer', `${where} cannot be read: ${cause.message}`, cause);

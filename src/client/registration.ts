@@ -1,5 +1,5 @@
 // A wallet's registration with a cluster: the node is verified before anything is sealed to it, the operation is
-// signed at the height the node names, and "confirmed" is taken from sealed answers only.
+// signed at the height the node names, and "confirmed" is what verified receipts in sealed answers come to.
 
 import type { Cluster } from '../attestation/browser.ts';
 import { deadline, sleep } from '../core/deadline.ts';
@@ -7,8 +7,10 @@ import { isKithError, KithError } from '../core/errors.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import { HEIGHT_MAX, LIFETIME_BLOCKS } from '../core/registration/limits.ts';
 import type { NodeApi } from './api.ts';
+import { judgeReceipts } from './confirmation.ts';
 import { isNodeRefusal } from './errors.ts';
 import { lookUp, ownerOf } from './index-set.ts';
+import type { KeptRegistration } from './kept.ts';
 import { chainHeight, registrationStatus } from './node-info.ts';
 import { type OperationResult, sendOperation, type WalletOperation } from './operations.ts';
 import { type VerifiedNode, verifyNode } from './verify-node.ts';
@@ -24,6 +26,8 @@ export interface OperationOptions {
   readonly signal: AbortSignal;
   /** How long to wait for `confirmed` after an answer that says `pending`; 0 unless given. */
   readonly waitMs?: number | undefined;
+  /** Platforms that must have confirmed before it is believed, if that is more than others ask for. */
+  readonly platformsMin?: number | undefined;
   /** Height of the chain, for callers who know it from a better source than the node. */
   readonly height?: number | undefined;
 }
@@ -45,6 +49,8 @@ export interface Registration extends OperationResult {
   readonly node: VerifiedNode;
   /** The height it was signed at. */
   readonly version: number;
+  /** What to keep, once it is confirmed. */
+  readonly kept: KeptRegistration | undefined;
 }
 
 /** Between two looks at a pending operation; doubled up to the second. */
@@ -147,19 +153,40 @@ async function operate(
   options: OperationOptions,
   operationAt: (version: number) => WalletOperation,
 ): Promise<Registration> {
-  const { signal, waitMs = 0, height } = options;
+  const { signal, waitMs = 0, height, platformsMin } = options;
   const node = await verifyNode(deps, cluster, { signal });
   const version = height ?? (await chainHeight(deps, { signal }));
   if (!Number.isSafeInteger(version) || version < 1 || version > HEIGHT_MAX - LIFETIME_BLOCKS) {
     throw new KithError('bad-parameter', `no chain has the height ${version}`);
   }
   const operation = { ...operationAt(version), version };
+  let known: readonly Uint8Array[] = [];
   const send = async (within: AbortSignal): Promise<Registration> => {
-    const to = { node, clusterId: cluster.id };
-    return { ...(await sendOperation(deps, to, wallet, operation, { signal: within })), node, version };
+    const how = { signal: within, platformsMin };
+    const result = await sendOperation(deps, { node, cluster }, wallet, operation, how);
+    // Each answer may bring others: what counts is what they come to together.
+    const judged = judgeReceipts(
+      [...known, ...result.receipts],
+      result.opId,
+      { cluster, roster: node.roster },
+      platformsMin,
+    );
+    known = judged.receipts;
+    const made = { ...result, ...judged, node, version };
+    return { ...made, kept: keptOf(cluster, made, operation) };
   };
   const result = await send(signal);
   return result.status === 'confirmed' || waitMs <= 0 ? result : confirmedWithin(deps, waitMs, result, send, signal);
+}
+
+function keptOf(
+  { id: clusterId }: Cluster,
+  { id: regId, opId, status, expiryHeight, receipts }: OperationResult,
+  operation: WalletOperation,
+): KeptRegistration | undefined {
+  if (status !== 'confirmed') return undefined;
+  const birthday = operation.type === 'register' ? operation.birthday : undefined;
+  return { certificate: { clusterId, regId, opId, receipts }, type: operation.type, expiryHeight, birthday };
 }
 
 /**

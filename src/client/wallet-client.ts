@@ -7,8 +7,9 @@ import type { Clock, Random } from '../core/ports.ts';
 import type { IndexSetView } from '../fmd/browser.ts';
 import { createNodeApi, type NodeApi } from './api.ts';
 import { noNode, passesWithTime } from './errors.ts';
-import { followIndexSet, retryDelayMs, type WaitOptions, waitForHeight } from './follow.ts';
+import { followIndexSet, retryDelayMs, type WaitOptions } from './follow.ts';
 import { type NodesReading, ownerOf, type ReadOptions, readFromNodes } from './index-set.ts';
+import type { KeptRegistration } from './kept.ts';
 import { type RegistrationStatus, registrationStatus } from './node-info.ts';
 import {
   type OperationOptions,
@@ -20,6 +21,8 @@ import {
   renewWallet,
   revokeWallet,
 } from './registration.ts';
+import { type Restored, restoreRegistration } from './restore.ts';
+import { followRestoring, type RestoreOptions, waitForHeightRestoring } from './restoring.ts';
 import type { ClientTransport } from './transport.ts';
 import { type VerifiedNode, verifyNode } from './verify-node.ts';
 import { type Wallet, walletRegistrationId } from './wallet.ts';
@@ -38,14 +41,26 @@ export interface WalletClient {
   register(wallet: Wallet, options: RegisterOptions): Promise<Registration>;
   renew(wallet: Wallet, options: RenewOptions): Promise<Registration>;
   revoke(wallet: Wallet, options: OperationOptions): Promise<Registration>;
+  /** Brings back a registration that nodes do not know: by its certificate, else by registering again. */
+  restore(
+    wallet: Wallet,
+    kept: KeptRegistration,
+    options: { readonly signal: AbortSignal; readonly waitMs?: number },
+  ): Promise<Restored>;
   /** Anybody's word: nothing authenticates it. */
   status(wallet: Wallet, options: { signal: AbortSignal }): Promise<RegistrationStatus>;
   read(wallet: Wallet, view: IndexSetView | undefined, options: ReadOptions): Promise<NodesReading>;
-  waitForHeight(wallet: Wallet, view: IndexSetView | undefined, options: WaitOptions): Promise<IndexSetView>;
+  /** With a certificate, a registration that nodes do not know is brought back on the way. */
+  waitForHeight(
+    wallet: Wallet,
+    view: IndexSetView | undefined,
+    options: WaitOptions & RestoreOptions,
+  ): Promise<IndexSetView>;
+  /** The same. */
   follow(
     wallet: Wallet,
     view: IndexSetView | undefined,
-    options: { signal: AbortSignal },
+    options: RestoreOptions & { readonly signal: AbortSignal },
   ): AsyncGenerator<IndexSetView, never>;
 }
 
@@ -105,11 +120,15 @@ export function createWalletClient(
     register: (wallet, how) => operate(how, (on, now) => registerWallet(on, cluster, wallet, { ...how, ...now })),
     renew: (wallet, how) => operate(how, (on, now) => renewWallet(on, cluster, wallet, { ...how, ...now })),
     revoke: (wallet, how) => operate(how, (on, now) => revokeWallet(on, cluster, wallet, { ...how, ...now })),
+    restore: (wallet, kept, how) => restoreRegistration({ apis, clock, random }, cluster, wallet, kept, how),
     status: (wallet, { signal }) =>
       withFirst(signal, ({ api }) => registrationStatus({ api }, walletRegistrationId(wallet), { signal })),
     read: (wallet, view, how) => readFromNodes(apis, ownerOf(wallet, cluster.id), view, how),
-    waitForHeight: (wallet, view, how) => waitForHeight({ apis, clock }, ownerOf(wallet, cluster.id), view, how),
-    follow: (wallet, view, how) => followIndexSet({ apis, clock }, ownerOf(wallet, cluster.id), view, how),
+    waitForHeight: (wallet, view, how) => waitForHeightRestoring({ apis, clock, random }, cluster, wallet, view, how),
+    follow: (wallet, view, how) =>
+      how.kept
+        ? followRestoring({ apis, clock, random }, cluster, wallet, view, how)
+        : followIndexSet({ apis, clock }, ownerOf(wallet, cluster.id), view, how),
   };
 }
 

@@ -107,3 +107,5 @@ export const LABEL_ANCHOR_LOG_KEY = 'kith/anchor-log-key/v1';
 export const LABEL_ANCHOR_TAG_KEY = 'kith/anchor-tag-key/v1';
 /** Rank of a member among the proposers of an epoch. */
 export const LABEL_ANCHOR_PROPOSER = 'kith/anchor-proposer/v1';
+/** Ed25519: a member's statement of its height and of the blocks it has at some heights. */
+export const LABEL_HEIGHT_STATEMENT = 'kith/height-statement/v1';

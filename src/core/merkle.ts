@@ -40,22 +40,6 @@ export function merklePath(leaves: readonly Uint8Array[], index: number): Uint8A
     : [...merklePath(leaves.slice(k), index - k), merkleRoot(leaves.slice(0, k))];
 }
 
-/** The audit paths of all leaves, as `merklePath` gives them one by one, with each node hashed once. */
-export function merklePaths(leaves: readonly Uint8Array[]): Uint8Array[][] {
-  const paths: Uint8Array[][] = leaves.map(() => []);
-  /** The hash over leaves `from` to before `to`; adds to their paths from the bottom up. */
-  const hashOf = (from: number, to: number): Uint8Array => {
-    if (to - from === 1) return leafHash(leaves[from]!);
-    const middle = from + split(to - from);
-    const left = hashOf(from, middle);
-    const right = hashOf(middle, to);
-    for (let i = from; i < to; i++) paths[i]!.push(i < middle ? right : left);
-    return nodeHash(left, right);
-  };
-  if (leaves.length > 0) hashOf(0, leaves.length);
-  return paths;
-}
-
 /** Whether `leaf` is number `index` of the `count` leaves under `root`. Any input is answered, none throws. */
 export function merkleVerify(
   root: Uint8Array,
@@ -85,4 +69,38 @@ function fold(
   const below = index < k ? fold(leaf, index, k, path, steps - 1) : fold(leaf, index - k, count - k, path, steps - 1);
   if (!below) return undefined;
   return index < k ? nodeHash(below, sibling) : nodeHash(sibling, below);
+}
+
+export interface MerkleTree {
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+  /** As `merklePath`, without hashing again. */
+  path(index: number): Uint8Array[];
+}
+
+/**
+ * The whole tree at once: for whoever needs the paths of many leaves. Level by level, where what is left over at the
+ * end of a level moves up as it is, which is the tree of RFC 6962.
+ */
+export function merkleTree(leaves: readonly Uint8Array[]): MerkleTree {
+  const levels: Uint8Array[][] = [leaves.map(leafHash)];
+  for (let below = levels[0]!; below.length > 1; ) {
+    const level: Uint8Array[] = [];
+    for (let i = 0; i < below.length; i += 2) {
+      const right = below[i + 1];
+      level.push(right ? nodeHash(below[i]!, right) : below[i]!);
+    }
+    levels.push(level);
+    below = level;
+  }
+  return {
+    root: levels.at(-1)![0] ?? merkleRoot([]),
+    path(index) {
+      if (!Number.isInteger(index) || index < 0 || index >= leaves.length) {
+        throw new KithError('out-of-range', `leaf ${index} of ${leaves.length}`);
+      }
+      const siblings = levels.map((level, depth) => level[Math.floor(index / 2 ** depth) ^ 1]);
+      return siblings.filter((sibling) => sibling !== undefined);
+    },
+  };
 }

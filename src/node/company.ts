@@ -50,6 +50,8 @@ export interface Company {
   rosterWarning(): string | undefined;
   /** The roster; undefined before this node has an identity. */
   entries(): readonly RosterEntry[] | undefined;
+  /** Once this node has an identity. */
+  membership(): Membership | undefined;
   /** Takes an earlier id of this node, whose key it has, off the roster. */
   retire(nodeId: NodeId, nodeSecret: Secret): Promise<void>;
   /** Members that have proven who they are, and have not entrusted this node with a share since it started. */
@@ -85,6 +87,7 @@ export function createCompany(deps: CompanyDeps, options: CompanyOptions): Compa
     sealingKeys,
     rosterWarning: () => membership?.warning(),
     entries: () => membership?.entries(),
+    membership: () => membership,
     async retire(nodeId, nodeSecret) {
       const why = await membership?.retire(nodeId, nodeSecret);
       if (why) log.warn('not-retired', { nodeId, reason: why });

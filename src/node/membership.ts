@@ -11,6 +11,7 @@ import { bytesUpTo, closed, shape, Type, uint } from '../core/schema.ts';
 import type { Secret } from '../core/secret.ts';
 import type { MembersView } from '../keyserver/index.ts';
 import {
+  type AnchorRosters,
   createRosterKeeper,
   encodeStatement,
   type RosterReport,
@@ -42,6 +43,8 @@ export interface Membership {
   entries(): readonly RosterEntry[];
   /** What an operator should know of the roster as it is connected now. */
   warning(): string | undefined;
+  /** For anchors. */
+  readonly rosters: AnchorRosters;
   /** Calls back after each change; returns what ends that. */
   onChange(listener: () => void): () => void;
   /**
@@ -104,6 +107,7 @@ export function createMembership(
 
   return {
     entries: () => keeper.view().members.map(entryOf),
+    rosters: { now: () => keeper.view(), byHash: (rosterHash) => keeper.byHash(rosterHash) },
     warning() {
       const { missing } = keeper.view();
       if (missing.length === 0) return undefined;

@@ -7,8 +7,8 @@ import type { SealedBox } from '../core/sealed-request.ts';
 import type { Evidence } from './evidence.ts';
 import type { Log } from './log.ts';
 import { memberInfos, type NodeInfoDeps, nodeInfo } from './node-info.ts';
-import type { Operations } from './operations.ts';
 import { readinessOf } from './readiness.ts';
+import type { Replication } from './replication/replication.ts';
 import type { Running } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
 import type { NodeService, OperationAnswer, RegistrationStatus } from './service.ts';
@@ -30,7 +30,7 @@ export interface NodeServiceDeps extends NodeInfoDeps {
 
 /** What answers clients under the identity of an open store. */
 export interface Opened {
-  readonly operations: Operations;
+  readonly replication: Replication;
   readonly pseudonyms: Pseudonyms;
 }
 
@@ -55,6 +55,7 @@ export function createNodeService(deps: NodeServiceDeps, options: { readonly ver
       ...(deps.company?.sealingKeys.warnings() ?? []),
       ...(closed ? [closed] : []),
       ...deps.setAside.notes(),
+      ...(opened()?.replication.notes() ?? []),
       ...(cluster.simulated ? ['simulated: this cluster protects nobody'] : []),
     ];
   }

@@ -1,6 +1,7 @@
 // What a node has once its store is open: the parts that do its work, and how they hang together.
 
 import type { Cluster } from '../attestation/index.ts';
+import { KithError } from '../core/errors.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import {
   createDetectionEngine,
@@ -11,7 +12,7 @@ import {
   registrationKeys,
 } from '../fmd/index.ts';
 import { type ChainSource, createIndexer, type Indexer, type NoteStore, openNoteStore } from '../indexer/index.ts';
-import type { Heights } from '../replication/index.ts';
+import type { ClusterHeight, Heights } from '../replication/index.ts';
 import { createDetector, type Detector } from './detection/detector.ts';
 import { createMatchLog, type MatchLog } from './detection/match-log.ts';
 import { readProgress } from './detection/progress.ts';
@@ -48,6 +49,8 @@ export interface AssembleOptions {
   /** Whether the store is known to be the newest this node had. */
   readonly mayConfirm: () => boolean;
   readonly onSynced: () => void;
+  /** What the members say of heights; undefined where there is no company. */
+  readonly clusterHeight: () => Pick<ClusterHeight, 'height' | 'settledHeight' | 'disagreement'> | undefined;
 }
 
 export interface Running {
@@ -90,8 +93,13 @@ export async function assemble(
     { chainId, startHeight: options.startHeight, pollMs: options.pollMs },
   );
   const tip = () => Math.max(indexer.status().tip ?? 0, notes.checkpoint?.cursor ?? 0);
-  // What an upstream only claims ends services early, at most; what is final waits for blocks.
-  const heights = (): Heights => ({ own: tip(), cluster: notes.checkpoint?.cursor ?? 0 });
+  const indexed = () => notes.checkpoint?.cursor ?? 0;
+  // What an upstream only claims ends services early, at most; what is final waits for blocks, and for the members.
+  const heights = (): Heights => ({
+    own: tip(),
+    cluster: Math.max(indexed(), options.clusterHeight()?.height() ?? 0),
+  });
+  const settled = (): Heights => ({ own: tip(), cluster: options.clusterHeight()?.settledHeight() ?? indexed() });
 
   const engine = createDetectionEngine({ executor: deps.executor });
   const indexSets = createIndexSets();
@@ -106,6 +114,7 @@ export async function assemble(
       indexSets,
       deriveKeys: registrationKeys,
       heights,
+      settled,
       enter: logs.own.enter,
       ending: logs.book.ending,
       onAdded: () => detector.wake(),
@@ -144,7 +153,8 @@ export async function assemble(
     registrations,
     matches,
     progress,
-    heights,
+    settled,
+    hold: () => chainDisagreement(options.clusterHeight()?.disagreement()),
     onSynced,
   });
   return {
@@ -163,3 +173,8 @@ export async function assemble(
     tip,
   };
 }
+
+const chainDisagreement = (height: number | undefined): KithError | undefined =>
+  height === undefined
+    ? undefined
+    : new KithError('chain-disagreement', `most operators have another block at height ${height} than this node`);

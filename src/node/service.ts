@@ -93,12 +93,21 @@ export interface AttestationDocument {
 
 export type RegistrationState = 'pending' | 'confirmed' | 'expired' | 'revoked';
 
+/** What a node does with a certificate for a registration. */
+export interface CertificateAnswer {
+  readonly id: string;
+  /** `wanted`: it is being fetched from the members that the certificate names. */
+  readonly status: 'known' | 'wanted';
+}
+
 /** The answer to a sealed request: what everybody may read, and the same sealed with a key of the request. */
 export interface OperationAnswer {
   readonly id: string;
   readonly status: 'confirmed' | 'pending';
   readonly expiryHeight: number;
+  /** One for each platform that has synced it, as far as they came in time. */
   readonly receipts: readonly string[];
+  /** If confirmed: they and what they are for, to be shown to a node that does not know the registration. */
   readonly certificate?: string;
   /** Canonical CBOR of the answer, sealed to the requester alone: the part it should believe. */
   readonly sealed: { readonly nonce: string; readonly ciphertext: string };
@@ -108,6 +117,7 @@ export interface RegistrationStatus {
   readonly id: string;
   readonly status: RegistrationState;
   readonly expiryHeight: number;
+  /** Platforms that have it, as far as this node knows. */
   readonly confirmations: number;
 }
 
@@ -161,7 +171,9 @@ export interface NodeService {
   register(box: SealedBox, call: ServiceCall): Promise<OperationAnswer>;
   renew(id: RegId, box: SealedBox, call: ServiceCall): Promise<OperationAnswer>;
   revoke(id: RegId, box: SealedBox, call: ServiceCall): Promise<OperationAnswer>;
-  registration(id: RegId): RegistrationStatus | undefined;
+  registration(id: RegId, call: ServiceCall): Promise<RegistrationStatus | undefined>;
+  /** @param encoded base64url. @throws KithError with a code of http/problems.ts. */
+  presentCertificate(id: RegId, encoded: string): CertificateAnswer;
   /** @param options.waitMs how long to wait for a synced height above `since`; never for a match. */
   indexSet(
     id: RegId,

@@ -2,19 +2,22 @@
 
 export {
   type AdmissionContext,
-  type AdmissionContext,
-  type Admitted,
   type Admitted,
   admitFromMember,
-  admitFromMember,
-  admitFromUser,
   admitFromUser,
   admitIntoState,
   admitSubmission,
   checkAdmissible,
-  checkAdmissible,
 } from './admission.ts';
 export * from './anchors/index.ts';
+export * from './cluster-height/index.ts';
+export {
+  CONFIRM_MS,
+  type ConfirmationOutcome,
+  type Confirmations,
+  createConfirmations,
+} from './confirmations.ts';
+export { decodeEnvelope, type Envelope, type EnvelopeKind, encodeEnvelope } from './envelope.ts';
 export { type Heights, mayServe, mustWipe } from './heights.ts';
 export {
   checkLogEntry,

@@ -52,6 +52,11 @@ async function route(service: NodeService, { path, body, signal }: Asked) {
     return ok(known(await service.indexSet(parseRegId(id), query, call)));
   }
   if (noun === 'registrations' && body === undefined) return ok(known(service.registration(parseRegId(id))));
+  if (verb === 'certificate' && body !== undefined) {
+    const { certificate } = JSON.parse(body) as { certificate: string };
+    const answer = service.presentCertificate(parseRegId(id), certificate);
+    return ok(answer, answer.status === 'known' ? 200 : 202);
+  }
   if (noun === 'registrations' && body !== undefined) {
     const box = JSON.parse(body) as SealedBox;
     const answer =

@@ -3,6 +3,7 @@
 
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { ed25519PublicKey } from '#crypto';
 import {
   batchNonces,
   createCluster,
@@ -18,21 +19,24 @@ import { encodeCbor } from '../../src/core/cbor.ts';
 import { sleep } from '../../src/core/deadline.ts';
 import { KithError } from '../../src/core/errors.ts';
 import { HPKE_SUITE, hpkeGenerateKeyPair } from '../../src/core/hpke.ts';
-import { idBytes, nodeIdFromBytes, type RegId } from '../../src/core/ids.ts';
+import { idBytes, nodeIdFromBytes, type OpId, type RegId } from '../../src/core/ids.ts';
 import type { Clock } from '../../src/core/ports.ts';
-import { checkOperation } from '../../src/core/registration/operation.ts';
+import { checkOperation, operationId } from '../../src/core/registration/operation.ts';
 import { decodeSubmission, type Submission } from '../../src/core/registration/submission.ts';
-import { type RosterEntry, rosterHash } from '../../src/core/roster.ts';
+import { rosterHash } from '../../src/core/roster.ts';
 import { fromSealedBox, openRequest, type RequestKind, type SealedBox } from '../../src/core/sealed-request.ts';
 import type { Secret } from '../../src/core/secret.ts';
 import { createIndexSets, indexSetTag } from '../../src/fmd/index.ts';
+import { presentCertificate } from '../../src/node/certificates.ts';
 import { createHttpServer } from '../../src/node/http/server.ts';
 import type { NodeService, OperationAnswer, Readiness } from '../../src/node/service.ts';
 import type { StoreHeader } from '../../src/node/store/index.ts';
 import { createTotalRestart } from '../../src/node/total-restart.ts';
+import type { OperationRef } from '../../src/replication/index.ts';
 import { measurements, pki, platform } from './attestation.ts';
 import { requestOf } from './fake-node-routes.ts';
 import { createImmediateClock } from './immediate-clock.ts';
+import { entriesOf, receiptBytes, type Signer } from './receipts.ts';
 import { seededRandom } from './seeded-random.ts';
 
 export const cluster = createCluster({
@@ -58,6 +62,12 @@ export interface FakeNode {
   readonly posted: readonly string[];
   /** Submissions that were opened and found valid. */
   readonly received: readonly Submission[];
+  /** What certificates made the node want, with the holders they name. */
+  readonly wanted: readonly (OperationRef & { readonly holders: readonly string[] })[];
+  /** Takes a submission as if it had come from another member. */
+  accept(submission: Submission): void;
+  /** Forgets all registrations. */
+  forget(): void;
   /** Data keys put together from recovery shares. */
   readonly recovered: readonly Secret[];
   /** Scans heights `from` to `to` for all registrations; these transactions match every wallet. */
@@ -79,6 +89,10 @@ export interface Deviations {
   readonly first?: number;
   /** Answers to operations that say `pending` before any says `confirmed`. */
   readonly pendingAnswers?: number;
+  /** Others on the roster; all of them confirm, unless `receipts` says otherwise. */
+  readonly members?: readonly Signer[];
+  /** The receipts in a sealed answer, instead of the honest ones; the node itself is the first signer. */
+  readonly receipts?: (opId: OpId, signers: readonly Signer[]) => readonly Uint8Array[];
   readonly readiness?: Readiness;
   /** A header whose store waits for recovery shares. */
   readonly restart?: StoreHeader;
@@ -88,12 +102,18 @@ export function createFakeNode(deviations: Deviations = {}): FakeNode {
   const random = seededRandom('fake node');
   const { clock = createImmediateClock(), height = 1_000, first = 0, pendingAnswers = 0 } = deviations;
   const keyPair = hpkeGenerateKeyPair(random);
-  const nodeId = nodeIdFromBytes(random.bytes(32));
-  const roster: RosterEntry[] = [{ nodeId, platform: 'ab'.repeat(32), operator: 'op-a' }];
+  const secret = random.bytes(32);
+  const nodeId = nodeIdFromBytes(ed25519PublicKey(secret));
+  const signers: Signer[] = [
+    { nodeId, platform: 'ab'.repeat(32), operator: 'op-a', secret },
+    ...(deviations.members ?? []),
+  ];
+  const roster = entriesOf(signers);
   const asked: string[] = [];
   const posted: string[] = [];
   const received: Submission[] = [];
   const recovered: Secret[] = [];
+  const wanted: FakeNode['wanted'][number][] = [];
   const scans: Parameters<FakeNode['scan']>[] = [];
   const registrations = new Map<RegId, { serial: number; expiryHeight: number; revoked: boolean }>();
   const sets = createIndexSets();
@@ -167,7 +187,9 @@ export function createFakeNode(deviations: Deviations = {}): FakeNode {
     received.push(submission);
     const { regId, expiryHeight } = submission.operation;
     const status = answered++ < pendingAnswers ? 'pending' : 'confirmed';
-    const receipts = status === 'pending' ? [] : [Uint8Array.of(1, 2, 3)];
+    const opId = operationId(submission.operation);
+    const honest = () => (status === 'pending' ? [] : signers.map((signer) => receiptBytes(signer, opId, cluster.id)));
+    const receipts = [...(deviations.receipts?.(opId, signers) ?? honest())];
     const about = deviations.answerAbout ?? idBytes(regId);
     const sealed = sealAnswer(encodeCbor({ regId: about, status, expiryHeight, receipts }));
     const shown = { nonce: toBase64Url(sealed.nonce), ciphertext: toBase64Url(sealed.ciphertext) };
@@ -211,6 +233,17 @@ export function createFakeNode(deviations: Deviations = {}): FakeNode {
       const status = held.revoked ? 'revoked' : 'confirmed';
       return { id, status, expiryHeight: held.expiryHeight, confirmations: 1 };
     },
+    presentCertificate: (id, encoded) =>
+      presentCertificate(
+        {
+          clusterId: cluster.id,
+          roster: () => roster,
+          knows: (regId) => registrations.has(regId),
+          want: (ref, holders) => wanted.push({ ...ref, holders }) > 0,
+        },
+        id,
+        encoded,
+      ),
     async indexSet(id, { since, waitMs }, { signal }) {
       const serial = registrations.get(id)?.serial;
       if (serial === undefined || !sets.has(serial)) return undefined;
@@ -235,6 +268,9 @@ export function createFakeNode(deviations: Deviations = {}): FakeNode {
     posted,
     received,
     recovered,
+    wanted,
+    accept: take,
+    forget: () => registrations.clear(),
     service,
     scan(...scan) {
       scans.push(scan);

@@ -58,6 +58,10 @@ export function fakeService(changes: Partial<NodeService> = {}) {
       return answer;
     },
     registration: (id: RegId) => ({ id, status: 'confirmed', expiryHeight: 9, confirmations: 1 }),
+    presentCertificate: (id, encoded) => {
+      asked.push([id, encoded]);
+      return { id, status: 'wanted' };
+    },
     indexSet: async (id, options) => {
       asked.push(options);
       return { id, since: options.since, nonce: 'n', ciphertext: 'c', etag: `"${options.since}"` };

@@ -15,6 +15,7 @@ import {
   BATCH_FLAGS_MAX,
   BATCH_MATCHES_MAX,
   HEAD_BLOCKS_MAX,
+  HOLD_MS,
   RETRY_MS_MAX,
   RETRY_MS_MIN,
 } from './limits.ts';
@@ -32,8 +33,10 @@ export interface DetectorDeps {
   readonly registrations: Registrations;
   readonly matches: MatchLog;
   readonly progress: ProgressRecord;
-  /** The heights of the moment, for what ends with them. */
-  readonly heights: () => Heights;
+  /** The heights that destruction goes by. */
+  readonly settled: () => Heights;
+  /** Why nothing may be scanned at the moment. */
+  readonly hold: () => KithError | undefined;
   /** Something new is synced. */
   readonly onSynced: () => void;
 }
@@ -106,9 +109,24 @@ export function createDetector(deps: DetectorDeps): Detector {
     }
   }
 
+  /** Detection stands still while members see another chain: what was scanned stays, nothing is added to it. */
+  async function untilAllowed(): Promise<void> {
+    let told = false;
+    for (let why = deps.hold(); why; why = deps.hold()) {
+      if (!told) log.error('detection-held', { code: why.code, reason: why.message });
+      told = true;
+      delay = why;
+      await sleep(clock, HOLD_MS, { signal });
+    }
+    if (!told) return;
+    delay = undefined;
+    log.info('detection-resumed');
+  }
+
   async function writeHead({ record, counts }: Scanned, previousTo: number, to: number): Promise<void> {
-    const { own } = deps.heights();
-    await deps.registrations.passHeights({ own: Math.max(own, to), cluster: to }, async (endings) => {
+    const { own, cluster } = deps.settled();
+    const heights = { own: Math.max(own, to), cluster: Math.min(cluster, to) };
+    await deps.registrations.passHeights(heights, async (endings) => {
       const scanned = record();
       const { write, wrote } = deps.matches.append(scanned.bytes, counts());
       const { versionFloor } = deps.registrations;
@@ -143,6 +161,7 @@ export function createDetector(deps: DetectorDeps): Detector {
       batch.push(block);
       const more = block.height < (notes.checkpoint?.cursor ?? 0);
       if (more && batch.length < HEAD_BLOCKS_MAX && !isFull(batch)) continue;
+      await untilAllowed();
       const [previousTo, to] = [detected, block.height];
       await scan('head', batch, { from: batch[0]!.height, to }, undefined, (scanned) =>
         writeHead(scanned, previousTo, to),

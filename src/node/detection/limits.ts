@@ -15,3 +15,6 @@ export const BATCH_MATCHES_MAX = 500_000;
 /** After a batch that could not be written (a full disk): from this wait on, doubling. */
 export const RETRY_MS_MIN = 500;
 export const RETRY_MS_MAX = 30_000;
+
+/** Between two looks at whether detection may go on: members speak every few seconds. */
+export const HOLD_MS = 1_000;

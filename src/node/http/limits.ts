@@ -4,6 +4,8 @@
 export const LOOK_UPS_PER_MINUTE = 600;
 /** A registration costs a durable write on several nodes and a place in every detection from then on. */
 export const REGISTRATIONS_PER_MINUTE = 60;
+/** A certificate makes the node verify up to 32 signatures and ask other members; a client shows it once. */
+export const CERTIFICATES_PER_MINUTE = 30;
 /** The most holders there can be enter a share in a minute; guessing one is hopeless at any rate. */
 export const RECOVERY_SHARES_PER_MINUTE = 60;
 /** A quote is shared by all who wait, but a client needs one per session only. */

@@ -8,12 +8,15 @@ import type { SealedBox } from '../../core/sealed-request.ts';
 import type { IndexSetAnswer, NodeService, OperationAnswer, ServiceCall } from '../service.ts';
 import {
   ATTESTATIONS_PER_MINUTE,
+  CERTIFICATES_PER_MINUTE,
   LOOK_UPS_PER_MINUTE,
   RECOVERY_SHARES_PER_MINUTE,
   REGISTRATIONS_PER_MINUTE,
 } from './limits.ts';
 import {
   attestationAnswer,
+  certificateAnswer,
+  certificateBody,
   healthAnswer,
   idParams,
   indexSetAnswer,
@@ -36,6 +39,7 @@ const answers = (description: string, schema: object) => ({ description, content
 export function addRoutes(app: FastifyInstance, service: NodeService): void {
   addStateRoutes(app, service);
   addOperationRoutes(app, service);
+  addCertificateRoute(app, service);
   addLookUpRoutes(app, service);
   addRecoveryRoutes(app, service);
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
@@ -109,6 +113,29 @@ function addOperationRoutes(app: FastifyInstance, service: NodeService): void {
   }
 }
 
+function addCertificateRoute(app: FastifyInstance, service: NodeService): void {
+  app.post<{ Body: { certificate: string }; Params: { id: string } }>(
+    '/v1/registrations/:id/certificate',
+    {
+      config: limited(CERTIFICATES_PER_MINUTE),
+      schema: {
+        summary: 'Shows a certificate to a node that does not know the registration: it fetches it from the holders',
+        params: idParams,
+        body: certificateBody,
+        response: {
+          200: answers('the registration is known here', certificateAnswer),
+          202: answers('it is being fetched', certificateAnswer),
+          ...problemsOf(400, 413, 415, 422, 429, 503),
+        },
+      },
+    },
+    async (request, reply) => {
+      const answer = service.presentCertificate(parseRegId(request.params.id), request.body.certificate);
+      return reply.code(answer.status === 'known' ? 200 : 202).send(answer);
+    },
+  );
+}
+
 function addLookUpRoutes(app: FastifyInstance, service: NodeService): void {
   const config = limited(LOOK_UPS_PER_MINUTE);
   app.get<{ Params: { id: string } }>(
@@ -121,7 +148,7 @@ function addLookUpRoutes(app: FastifyInstance, service: NodeService): void {
         response: { 200: answers('state', registrationAnswer), ...problemsOf(400, 404, 429, 503) },
       },
     },
-    async (request) => found(service.registration(parseRegId(request.params.id))),
+    async (request) => found(await service.registration(parseRegId(request.params.id), callOf(request))),
   );
   app.get<{ Params: { id: string }; Querystring: { since?: number; wait?: number } }>(
     '/v1/index-sets/:id',

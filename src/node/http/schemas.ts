@@ -32,6 +32,10 @@ export const sealedBody = closed({
   ciphertext: base64url(BODY_BYTES_MAX),
 });
 
+/** A certificate of 32 receipts, in base64url. */
+const CERTIFICATE_CHARS_MAX = 49_152;
+export const certificateBody = closed({ certificate: base64url(CERTIFICATE_CHARS_MAX) });
+
 export const healthAnswer = Type.Object({ status: Type.Literal('alive') });
 export const readinessAnswer = Type.Object({ ready: Type.Boolean(), phase, reasons: strings });
 export const nodeAnswer = Type.Object({
@@ -88,6 +92,10 @@ export const operationAnswer = Type.Object({
   receipts: strings,
   certificate: Type.Optional(Type.String()),
   sealed: Type.Object({ nonce: Type.String(), ciphertext: Type.String() }),
+});
+export const certificateAnswer = Type.Object({
+  id,
+  status: Type.Union([Type.Literal('known'), Type.Literal('wanted')]),
 });
 export const registrationAnswer = Type.Object({
   id,

@@ -8,6 +8,7 @@ import type { RegistrationKeys } from '../../core/registration/payload.ts';
 import {
   type Change,
   type Heights,
+  type OperationRef,
   operationsOf,
   type RegistrationState,
   type Registry,
@@ -51,6 +52,8 @@ export interface Merger {
   merge(batch: Batch, arrived: Arrived): Merged;
   /** Whether an operation came with a batch that is not synced yet. */
   isPending(opId: OpId): boolean;
+  /** Calls back with the operations that came into force with a batch, once it is synced. Returns what ends that. */
+  onTaken(listener: (refs: readonly OperationRef[]) => void): () => void;
   /** Whether an operation was merged and another counts in its place; of those that came lately. */
   wasOutranked(opId: OpId): boolean;
   /** The record of a registration that a work named, as the batch leaves it. */
@@ -74,6 +77,9 @@ export function createMerger(deps: MergerDeps): Merger {
   const inBatch = new Map<RegId, InBatch>();
   const pendingOps = new Set<OpId>();
   const outranked = new Map<OpId, true>();
+  const listeners = new Set<(refs: readonly OperationRef[]) => void>();
+  /** Of the batch that is synced at this moment. */
+  let taken: OperationRef[] = [];
 
   async function prepare(regIds: readonly RegId[]): Promise<void> {
     inBatch.clear();
@@ -101,6 +107,11 @@ export function createMerger(deps: MergerDeps): Merger {
       });
     }
     if (added) batch.onSynced(() => deps.onAdded?.());
+    batch.onSynced(() => {
+      const refs = taken;
+      taken = [];
+      if (refs.length > 0) for (const listener of [...listeners]) listener(refs);
+    });
   }
   /** @throws KithError `store-busy` if a batch failed that the work counted on: its record was not read. */
   function recordNow(regId: RegId, before: RegistrationState): InBatch {
@@ -136,7 +147,10 @@ export function createMerger(deps: MergerDeps): Merger {
     const added = storeOperation(summary, encodeOperation(operation), origin);
     const record = recordAfter(change, before.record, { operation: added, keys: newKeys });
     replaceInBatch(batch, regId, { record, held, changed: true });
-    if (isNew) awaitSync(batch, opId);
+    if (isNew) {
+      awaitSync(batch, opId);
+      batch.onSynced(() => void taken.push({ opId, regId }));
+    }
     return 'taken';
   }
 
@@ -168,6 +182,10 @@ export function createMerger(deps: MergerDeps): Merger {
   return {
     merge,
     isPending: (opId) => pendingOps.has(opId),
+    onTaken(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     wasOutranked: (opId) => outranked.has(opId),
     recordInBatch: (regId) => inBatch.get(regId)?.record,
   };

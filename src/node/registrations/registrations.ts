@@ -47,8 +47,10 @@ export interface RegistrationsDeps {
   readonly engine: DetectionEngine;
   readonly indexSets: IndexSets;
   readonly deriveKeys: DeriveKeys;
-  /** The heights of the moment. */
+  /** The heights of the moment, for what is taken and served. */
   readonly heights: () => Heights;
+  /** Those that destruction goes by. */
+  readonly settled: () => Heights;
   /** Enters an operation of a user into the own log, with the batch. */
   readonly enter?: ((batch: Batch, operation: Admitted) => Origin) | undefined;
   /** What else ends as heights pass: writes for the same commit. */
@@ -133,6 +135,7 @@ export interface Registrations {
   /** Of this moment: what a batch under way brings is in it already, until `isPending` says otherwise. */
   state(regId: RegId): RegistrationState;
   isPending: Merger['isPending'];
+  onTaken: Merger['onTaken'];
   wasOutranked: Merger['wasOutranked'];
   keysHeld(regId: RegId): boolean;
   /** Open registrations whose keys are missing. */
@@ -159,7 +162,15 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
   const heldBy = new Map<RegId, Held>();
   const expectedMax = Math.max(EXPECTED_PER_FLAG_MIN, options.registrationsMax * EXPECTED_SHARE_MAX);
 
-  const merger = createMerger({ writer, registry, records, keys, heldBy, heights, onAdded: deps.onAdded });
+  const merger = createMerger({
+    writer,
+    registry,
+    records,
+    keys,
+    heldBy,
+    heights: deps.settled,
+    onAdded: deps.onAdded,
+  });
 
   function whyFull(operation: OperationType, regId: RegId, given: RegistrationKeys | undefined): string | undefined {
     if (operation !== 'register' || registry.keysHeld(regId)) return undefined;
@@ -305,6 +316,7 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
     merge: merger.merge,
     state: (regId) => registry.state(regId),
     isPending: merger.isPending,
+    onTaken: merger.onTaken,
     wasOutranked: merger.wasOutranked,
     keysHeld: (regId) => registry.keysHeld(regId),
     wanted: () => registry.wanted(heights()),

@@ -70,6 +70,10 @@ export interface OperationInForce {
 }
 
 export interface NodeReplica extends Replica, Pick<Heads, 'headOf' | 'noteHead'> {
+  /** Whether it is one of those that count for their registration. From memory. */
+  counts(ref: OperationRef): boolean;
+  /** Calls back after operations were synced, from users or members. Returns what ends that. */
+  onTaken(listener: (refs: readonly OperationRef[]) => void): () => void;
   /** The log of this boot; it has no position before its first entry. */
   readonly ownLog: WriterId;
   readonly stats: { readonly logs: number; readonly quarantined: number };
@@ -225,6 +229,8 @@ export function createReplica(deps: ReplicaDeps, options: ReplicaOptions): NodeR
 
   return {
     ownLog: own.id,
+    counts: isInForce,
+    onTaken: registrations.onTaken,
     get stats() {
       const all = [...book.all()];
       return { logs: all.length, quarantined: all.filter(({ quarantined }) => quarantined).length };

@@ -1,26 +1,22 @@
-// Replication over the mesh: one request protocol shared by its parts, under an envelope that names the part, and one
+// Replication over the mesh: one request protocol shared by its parts, under the envelope that names the part, and one
 // for snapshots. Who may ask, and in which phases of this node, is said here; what is asked, each part knows itself.
 
-import { decodeCbor, encodeCbor } from '../../core/cbor.ts';
 import { KithError } from '../../core/errors.ts';
-import { bytesUpTo, closed, type Static, shape, Type } from '../../core/schema.ts';
 import type { AttestedPeer, BulkHandler, Mesh, MeshPeer } from '../../p2p/index.ts';
-import type { SyncPeer, SyncPeers } from '../../replication/index.ts';
+import {
+  decodeEnvelope,
+  type EnvelopeKind,
+  encodeEnvelope,
+  type SyncPeer,
+  type SyncPeers,
+} from '../../replication/index.ts';
 import { isProven, permitProven } from '../proven.ts';
 
 const REPLICATE_PROTOCOL = '/kith/replicate/1';
 const SNAPSHOT_PROTOCOL = '/kith/snapshot/1';
 
-/** The limit of the protocol (docs/MESH.md). */
-const MESSAGE_BYTES_MAX = 256 * 1024;
 /** Phases in which a node answers: the peers one catches up from need not be ready themselves. */
 const SERVING_PHASES = ['catching-up', 'ready', 'draining'];
-
-const partSchema = Type.Union([Type.Literal('sync'), Type.Literal('anchors'), Type.Literal('heights')]);
-/** A part of replication that talks to its like. */
-export type ReplicationPart = Static<typeof partSchema>;
-
-const envelopeShape = shape(closed({ kind: partSchema, body: bytesUpTo(MESSAGE_BYTES_MAX, 1) }));
 
 /** Answers a request to one part. @throws KithError, which goes to the peer as code and message. */
 export type PartHandler = (
@@ -29,32 +25,28 @@ export type PartHandler = (
   options: { readonly signal: AbortSignal },
 ) => Promise<Uint8Array>;
 
-/** Once per mesh. A part that is not there (yet) is `not-served`. */
-export function serveReplication(
-  mesh: Mesh,
-  parts: () => Readonly<Partial<Record<ReplicationPart, PartHandler>>>,
-  snapshot: () => BulkHandler | undefined,
-): void {
-  const options = { phases: SERVING_PHASES, permit: permitProven };
-  const notServed = (what: string) => new KithError('not-served', `${what} is not served here`);
-  mesh.handle(REPLICATE_PROTOCOL, options, async (request, peer, { signal }) => {
-    const { kind, body } = decodeCbor(request, envelopeShape, {
-      bytesMax: MESSAGE_BYTES_MAX,
-      where: 'replication request',
-    });
-    const handler = parts()[kind];
-    if (!handler) throw notServed(kind);
-    return handler(peer, body, { signal });
-  });
-  mesh.handleBulk(SNAPSHOT_PROTOCOL, options, (request, peer, call) => {
-    const handler = snapshot();
-    if (!handler) throw notServed('snapshot');
-    return handler(request, peer, call);
-  });
+export interface ReplicationHandlers {
+  readonly parts: Readonly<Record<EnvelopeKind, PartHandler>>;
+  readonly snapshot: BulkHandler;
 }
 
-/** The members as one part of replication sees them. */
-export function replicationPeers(mesh: Mesh, part: ReplicationPart): SyncPeers {
+/** Once per mesh. @param handlers undefined while there is nothing to answer with. */
+export function serveReplication(mesh: Mesh, handlers: () => ReplicationHandlers | undefined): void {
+  const options = { phases: SERVING_PHASES, permit: permitProven };
+  const present = () => {
+    const found = handlers();
+    if (!found) throw new KithError('not-served', 'replication is not served here yet');
+    return found;
+  };
+  mesh.handle(REPLICATE_PROTOCOL, options, async (request, peer, call) => {
+    const { kind, body } = decodeEnvelope(request);
+    return present().parts[kind](peer, body, call);
+  });
+  mesh.handleBulk(SNAPSHOT_PROTOCOL, options, (request, peer, call) => present().snapshot(request, peer, call));
+}
+
+/** The proven members as one part of replication sees them. @param part puts its requests into the envelope for it. */
+export function replicationPeers(mesh: Mesh, part?: EnvelopeKind): SyncPeers {
   return {
     list: () =>
       mesh
@@ -65,7 +57,7 @@ export function replicationPeers(mesh: Mesh, part: ReplicationPart): SyncPeers {
   };
 }
 
-function syncPeer(peer: MeshPeer, part: ReplicationPart): SyncPeer {
+function syncPeer(peer: MeshPeer, part: EnvelopeKind | undefined): SyncPeer {
   const { nodeId, platform, operator } = peer.attested;
   return {
     nodeId,
@@ -75,7 +67,7 @@ function syncPeer(peer: MeshPeer, part: ReplicationPart): SyncPeer {
       return peer.phase;
     },
     request: (body, { signal, timeoutMs }) =>
-      peer.request(REPLICATE_PROTOCOL, encodeCbor({ kind: part, body }), {
+      peer.request(REPLICATE_PROTOCOL, part ? encodeEnvelope({ kind: part, body }) : body, {
         signal,
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
       }),

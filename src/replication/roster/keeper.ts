@@ -1,7 +1,7 @@
 // The roster as one node keeps it: finds or founds the genesis, joins, compares with the other members, answers them.
 // One loop does what this node starts; requests of attested peers are answered beside it. What counts is durable first.
 
-import { fromHex } from '../../core/bytes.ts';
+import { equalBytes, fromHex } from '../../core/bytes.ts';
 import { abortable, throwIfAborted } from '../../core/deadline.ts';
 import { isKithError, KithError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
@@ -267,6 +267,11 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     },
     submit: (statement) => takeEncoded(ledger, [statement]),
     history: () => ledger.history(),
+    byHash(wanted) {
+      const members = ledger.rosterByHash(wanted);
+      const held = ledger.history().findLast(({ rosterHash }) => equalBytes(rosterHash, wanted));
+      return members && { members, untilHeight: held?.untilHeight };
+    },
     rosterByHash: (rosterHash) => ledger.rosterByHash(rosterHash),
     placeOf: (nodeId) => ledger.members.find((member) => member.nodeId === nodeId)?.joinId,
   };

@@ -97,6 +97,10 @@ export interface RosterKeeper extends Part {
   /** Takes a statement made elsewhere, such as an operator's leave; undefined if it is held now. */
   submit(statement: Uint8Array): Promise<AnswerRefusalReason | undefined>;
   history(): readonly HeldRoster[];
+  /** A roster by its hash: now, held lately, or named by a statement; `untilHeight` undefined if not known. */
+  byHash(
+    rosterHash: Uint8Array,
+  ): { readonly members: readonly RosterMember[]; readonly untilHeight: number | undefined } | undefined;
   /** A roster by its hash: in force, held lately, or named by a statement. */
   rosterByHash(rosterHash: Uint8Array): readonly RosterMember[] | undefined;
   /** The statement a member's place comes from, for status. */

@@ -4,5 +4,4 @@
 export type { AuditOutcome, Divergence } from './audit.ts';
 export type { Coverage } from './catch-up.ts';
 export { createSync, type Sync, type SyncDeps, type SyncOptions, type SyncReport, type SyncStatus } from './sync.ts';
-export type { WantedTags } from './wanted.ts';
 export type { SyncHead } from './wire.ts';

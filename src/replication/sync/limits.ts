@@ -102,3 +102,8 @@ export const AUDIT_TABLES_MAX = 32;
 export const AUDIT_SETTLE_MS = 10_000;
 /** Records of so many random registrations are read in each audit: of 100,000 each about once in eleven days. */
 export const AUDIT_SAMPLE = 64;
+
+/** Registrations that users have shown certificates for, and that are looked for; each costs some bytes in a request. */
+export const NAMED_MAX = 1_024;
+/** Turns in which one of these is looked for: with growing pauses, some minutes. */
+export const NAMED_TURNS_MAX = 8;

@@ -3,7 +3,7 @@
 
 import { abortError } from '../../core/deadline.ts';
 import { KithError } from '../../core/errors.ts';
-import type { ClusterId, NodeId } from '../../core/ids.ts';
+import type { ClusterId, NodeId, RegId } from '../../core/ids.ts';
 import type { Part } from '../../core/life-cycle.ts';
 import type { Clock, Random } from '../../core/ports.ts';
 import { type BatchReceipt, checkBatchReceipt } from '../../core/receipt.ts';
@@ -23,7 +23,7 @@ import { createPush } from './push.ts';
 import { createResponder } from './responder.ts';
 import { snapshotOf, takeSnapshot } from './snapshot.ts';
 import { createTaker } from './taker.ts';
-import { createWanted, type WantedTags } from './wanted.ts';
+import { createWanted } from './wanted.ts';
 import { refToWire, type SyncHead } from './wire.ts';
 
 export interface SyncDeps {
@@ -44,7 +44,6 @@ export interface SyncDeps {
     /** A member said this of itself. */
     note(nodeId: NodeId, head: SyncHead): void;
   };
-  readonly wantedTags?: WantedTags;
   /** Verified: the member's receipt for exactly these operations, in the order of its batch. */
   readonly onReceipts?: (nodeId: NodeId, refs: readonly OperationRef[], receipt: BatchReceipt) => void;
   /** An alarm: members that should agree do not, or records do not say what memory says. */
@@ -100,6 +99,8 @@ export interface Sync extends Part {
    * @returns those it holds and has signed for; none while it may give no receipts.
    */
   certify(nodeId: NodeId, refs: readonly OperationRef[], options: { signal: AbortSignal }): Promise<OperationRef[]>;
+  /** Looks for a registration that is not known here at these members first; false if too many are looked for. */
+  want(regId: RegId, holders: readonly NodeId[]): boolean;
   /** The newest head of this node that members remember, of those that answer; unordered. */
   askHeads(options: { signal: AbortSignal }): Promise<{ readonly nodeId: NodeId; readonly head: SyncHead }[]>;
   status(): SyncStatus;
@@ -122,7 +123,7 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
   const announced = createAnnouncedFrontiers({ connected });
   const logs = createLogs({ replica, announced, writerId, height: deps.height });
   const backoff = createBackoff({ clock, random });
-  const wanted = createWanted({ clock, random, replica, peers, tags: deps.wantedTags, failed });
+  const wanted = createWanted({ clock, random, replica, peers, failed });
   const taker = createTaker({
     replica,
     onTaken(item) {
@@ -237,6 +238,7 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
       }
       return certified;
     },
+    want: wanted.want,
     async askHeads({ signal }) {
       using asking = createScope(signal);
       const answers = peers.list().map(async (peer) => {

@@ -1,26 +1,28 @@
-// Registrations whose keys are missing here, and operations known by a tag only: asked for from all members in turn,
+// Registrations whose keys are missing here, and those that a user says others have: asked for from all members in turn,
 // the one whose log named the registration first.
 
 import { idBytes, type NodeId, type RegId } from '../../core/ids.ts';
 import type { Clock, Random } from '../../core/ports.ts';
 import { registrationId } from '../../core/registration/payload.ts';
 import type { EntryWithBodies, OperationBody, Replica, SyncPeer, SyncPeers } from '../replica.ts';
-import { FETCH_PER_MESSAGE, ORIGINS_MAX, WANTED_INTERVAL_MS, WANTED_INTERVAL_MS_MAX } from './limits.ts';
+import {
+  FETCH_PER_MESSAGE,
+  NAMED_MAX,
+  NAMED_TURNS_MAX,
+  ORIGINS_MAX,
+  WANTED_INTERVAL_MS,
+  WANTED_INTERVAL_MS_MAX,
+} from './limits.ts';
 import { ask, createBackoff, createBell, lied, shuffled } from './loop.ts';
 import type { SyncRequest } from './messages.ts';
 import { bodyFromWire, refsOf, writerOf } from './wire.ts';
-
-/** Operations that anchors name by a tag and nobody has brought yet. Implemented by src/replication/anchors. */
-export interface WantedTags {
-  readonly size: number;
-  /** Asks a member for some of them; the bodies it gave, checked against their tags. @throws what asking throws. */
-  fetch(peer: SyncPeer, options: { readonly signal: AbortSignal }): Promise<readonly OperationBody[]>;
-}
 
 export interface Wanted {
   run(signal: AbortSignal): Promise<void>;
   /** An entry came in: if it has registers without keys, its writer is who to ask. */
   note(entry: EntryWithBodies): void;
+  /** A registration that is not known here, and members that have it: the first is asked first. False if there are too many. */
+  want(regId: RegId, holders: readonly NodeId[]): boolean;
   ring(): void;
 }
 
@@ -53,13 +55,14 @@ export function createWanted(deps: {
   readonly random: Random;
   readonly replica: Replica;
   readonly peers: SyncPeers;
-  readonly tags: WantedTags | undefined;
   readonly failed: (nodeId: NodeId, error: unknown) => void;
 }): Wanted {
-  const { clock, random, replica, peers, tags } = deps;
+  const { clock, random, replica, peers } = deps;
   const bell = createBell(clock);
   const backoff = createBackoff(deps);
   const origins = new Map<RegId, NodeId>();
+  /** Named by somebody outside, with the turns in which they were looked for. */
+  const named = new Map<RegId, number>();
 
   /** Asks one member. @returns those that are still wanted. */
   async function from(peer: SyncPeer, regIds: readonly RegId[], signal: AbortSignal): Promise<RegId[]> {
@@ -67,7 +70,7 @@ export function createWanted(deps: {
     const found = new Set<RegId>();
     try {
       const { bodies } = await fetchBodies(peer, regIds, { signal });
-      const useful = bodies.filter(({ keys }) => keys);
+      const useful = bodies.filter(({ keys, operation }) => keys || named.has(operation.regId));
       const outcomes = await replica.takeBodies(useful);
       for (const [i, { operation }] of useful.entries()) {
         if (typeof outcomes[i] === 'string') found.add(operation.regId);
@@ -86,44 +89,41 @@ export function createWanted(deps: {
     let left = [...batch];
     const all = shuffled(random, peers.list());
     for (const peer of all) {
-      const named = left.filter((regId) => origins.get(regId) === peer.nodeId);
-      const rest = new Set(await from(peer, named, signal));
-      left = left.filter((regId) => rest.has(regId) || !named.includes(regId));
+      const its = left.filter((regId) => origins.get(regId) === peer.nodeId);
+      const rest = new Set(await from(peer, its, signal));
+      left = left.filter((regId) => rest.has(regId) || !its.includes(regId));
     }
     for (const peer of all) left = await from(peer, left, signal);
+    for (const regId of batch) if (!left.includes(regId)) named.delete(regId);
     return left.length < batch.length;
   }
 
   /** Asks once for everything that is wanted. @returns whether anything came. */
   async function turn(signal: AbortSignal): Promise<boolean> {
-    const open = replica.wanted();
+    const open = [...new Set([...replica.wanted(), ...named.keys()])];
     if (open.length === 0) origins.clear();
     let came = false;
     for (let at = 0; at < open.length; at += FETCH_PER_MESSAGE) {
       signal.throwIfAborted();
       if (await fetchBatch(open.slice(at, at + FETCH_PER_MESSAGE), signal)) came = true;
     }
-    await fetchTags(signal);
-    return came;
-  }
-
-  async function fetchTags(signal: AbortSignal): Promise<void> {
-    for (const peer of shuffled(random, peers.list())) {
-      if (!tags || tags.size === 0) return;
-      if (backoff.left(peer.nodeId) > 0) continue;
-      try {
-        const bodies = await tags.fetch(peer, { signal });
-        if (bodies.length > 0) await replica.takeBodies(bodies);
-      } catch (error) {
-        if (signal.aborted) throw error;
-        backoff.failed(peer.nodeId);
-        deps.failed(peer.nodeId, error);
-      }
+    // Nobody has it, as far as those can tell that are here.
+    for (const [regId, turns] of named) {
+      if (turns + 1 >= NAMED_TURNS_MAX) named.delete(regId);
+      else named.set(regId, turns + 1);
     }
+    return came;
   }
 
   return {
     ring: () => bell.ring(),
+    want(regId, holders) {
+      if (!named.has(regId) && named.size >= NAMED_MAX) return false;
+      named.set(regId, 0);
+      if (holders[0] && origins.size < ORIGINS_MAX) origins.set(regId, holders[0]);
+      bell.ring();
+      return true;
+    },
     note({ entry, bodies }) {
       const refs = refsOf(entry);
       for (const [i, body] of bodies.entries()) {

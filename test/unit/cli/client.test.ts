@@ -90,7 +90,14 @@ describe('kith client', () => {
     expect(register).toEqual({
       exitCode: 0,
       err: expect.stringMatching(/^kith: THIS CLUSTER IS SIMULATED[^\n]*\n$/),
-      json: { id, status: 'confirmed', receipts: ['AQID'], expiryHeight: 1_000 + LIFETIME_BLOCKS, simulated: true },
+      json: {
+        id,
+        status: 'confirmed',
+        unbacked: true,
+        receipts: [expect.stringMatching(/^[A-Za-z0-9_-]{300,}$/)],
+        expiryHeight: 1_000 + LIFETIME_BLOCKS,
+        simulated: true,
+      },
     });
     expect((await client('register', url)).json).toEqual(register.json);
     node.scan(1, 50, [
@@ -127,7 +134,7 @@ describe('kith client', () => {
     const registered = await kith('client', 'register', ...words);
     expect([registered.exitCode, registered.out]).toEqual([
       0,
-      expect.stringMatching(/^confirmed: .{43}\n.*\nsealed to node .* of op-a/),
+      expect.stringMatching(/^confirmed: .{43}\n.*1 receipts of 1 needed\nunbacked: .*\nsealed to node .* of op-a/),
     ]);
     node.scan(1, 20, [[15, 3]]);
     expect((await kith('client', 'index-set', ...words)).out).toBe(
@@ -175,6 +182,35 @@ describe('kith client', () => {
     });
     const waited = await serve({ pendingAnswers: 1 });
     expect((await client('register', waited.url, '--wait', '20')).json).toMatchObject({ status: 'confirmed' });
+  });
+
+  it('keeps a certificate, and brings the registration back with it', async () => {
+    const { node, url } = await serve();
+    const file = join(folder, 'certificate.json');
+    const slow = await serve({ pendingAnswers: 9 });
+    const pending = await client('register', slow.url, '--wait', '0', '--certificate', file);
+    expect([pending.exitCode, existsSync(file), pending.err]).toEqual([
+      0,
+      false,
+      expect.stringContaining('not written'),
+    ]);
+    const registered = await client('register', url, '--certificate', file);
+    expect(registered.exitCode).toBe(0);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({
+      type: 'register',
+      receipts: registered.json['receipts'],
+    });
+    const id = registered.json['id'];
+    const restore = (...more: string[]) => client('restore', url, '--certificate', file, ...more);
+    expect((await restore()).json).toMatchObject({ id, restored: 'known' });
+    const stranger = await serve();
+    expect((await restore('--node', stranger.url)).json).toMatchObject({ id, restored: 'known' });
+    node.forget();
+    const again = await restore();
+    expect(again.json).toMatchObject({ id, restored: 'registered', status: 'confirmed' });
+    expect(node.received.length).toBe(2);
+    writeFileSync(file, '{}');
+    expect((await restore()).json.error?.code).toBe('bad-certificate');
   });
 
   it('ends in time when the height does not come', async () => {

@@ -9,6 +9,7 @@ import {
   walletRegistrationId,
 } from '../../../src/client/index.ts';
 import type { Clock } from '../../../src/core/ports.ts';
+import { operationId } from '../../../src/core/registration/operation.ts';
 import { NOW } from '../../support/attestation.ts';
 import { cluster, createFakeNode, type Deviations } from '../../support/fake-node.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
@@ -25,7 +26,7 @@ function clientOf(deviations: Deviations = {}) {
   const verify = (under = cluster) => verifyNode({ api, clock, random }, under, { signal });
   const register = { type: 'register', birthday: 10, version: 100, expiryHeight: 500 } as const;
   const send = async (operation: Parameters<typeof sendOperation>[3] = register) =>
-    sendOperation({ api, random }, { node: await verify(), clusterId: cluster.id }, wallet, operation, { signal });
+    sendOperation({ api, random }, { node: await verify(), cluster }, wallet, operation, { signal });
   return { node, verify, send };
 }
 
@@ -115,11 +116,15 @@ describe('verifying a node', () => {
 describe('operations', () => {
   it('arrive whole at the node they are sealed to', async () => {
     const { node, send } = clientOf();
-    expect(await send()).toEqual({
+    const sent = await send();
+    expect(sent).toEqual({
       id: walletRegistrationId(wallet),
+      opId: operationId(node.received[0]!.operation),
       status: 'confirmed',
+      unbacked: true,
       expiryHeight: 500,
-      receipts: [Uint8Array.of(1, 2, 3)],
+      receipts: [expect.any(Uint8Array)],
+      needed: 1,
     });
     expect(node.received[0]!.payload).toEqual(walletPayload(wallet));
     await send({ type: 'renew', version: 110, expiryHeight: 600 });

@@ -76,6 +76,22 @@ describe('the HTTP API', () => {
     expect(asked).toEqual([BOX, [ID, BOX], [ID, BOX]]);
   });
 
+  it('hands on certificates, and tells what is known from what is being fetched', async () => {
+    const { app, asked } = await appOf();
+    const url = `/v1/registrations/${ID}/certificate`;
+    const show = (payload: object) => app.inject({ method: 'POST', url, payload });
+    const shown = await show({ certificate: 'abc_-' });
+    expect([shown.statusCode, shown.json()]).toEqual([202, { id: ID, status: 'wanted' }]);
+    expect(asked).toEqual([[ID, 'abc_-']]);
+    for (const body of [{}, { certificate: 5 }, { certificate: 'a+b' }, { certificate: 'A', more: 1 }]) {
+      expect((await show(body)).statusCode).toBe(400);
+    }
+    expect((await show({ certificate: 'A'.repeat(60_000) })).statusCode).toBe(400);
+    expect(asked.length).toBe(1);
+    const known = await appOf({ presentCertificate: (id) => ({ id, status: 'known' }) });
+    expect((await known.app.inject({ method: 'POST', url, payload: { certificate: 'abc' } })).statusCode).toBe(200);
+  });
+
   it('answers look-ups with an ETag and 304 where nothing is new', async () => {
     const { app, asked } = await appOf();
     const fresh = await app.inject(`/v1/index-sets/${ID}?since=7&wait=3`);
@@ -231,6 +247,7 @@ describe('the HTTP API', () => {
       '/v1/recovery',
       '/v1/registrations',
       '/v1/registrations/{id}',
+      '/v1/registrations/{id}/certificate',
       '/v1/registrations/{id}/renew',
       '/v1/registrations/{id}/revoke',
     ]);

@@ -1,0 +1,84 @@
+// Whether this node is where the members are: what keeps it from being ready, and whether its disk was put back. Members
+// keep the newest head they have seen of it; a store behind that is caught up with a majority before it counts again.
+
+import { messageOf } from '../../core/errors.ts';
+import type { Clock } from '../../core/ports.ts';
+import type { Sync } from '../../replication/index.ts';
+import type { OwnCondition } from '../condition.ts';
+import type { Log } from '../log.ts';
+import { findRollback } from '../rollback.ts';
+import type { StoreHead } from '../store/index.ts';
+
+export interface CatchingUpDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly condition: OwnCondition;
+  readonly sync: Pick<Sync, 'missing' | 'coverage' | 'askHeads' | 'onFrontier'>;
+  /** Of the store as it was opened. */
+  readonly head: StoreHead;
+  /** Of this boot: what members saw of it says nothing about the disk it began with. */
+  readonly incarnation: number;
+}
+
+export interface CatchingUp {
+  start(): void;
+  stop(): void;
+  /** Why this node is not ready as far as the members are concerned; notices the end of a rollback. */
+  missing(): string[];
+}
+
+/** Members that announce something are asked at most so often what they remember of this node. */
+const ASK_AGAIN_MS = 1_000;
+
+export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
+  const { clock, log, condition, sync } = deps;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let unsubscribe: (() => void) | undefined;
+  let askedAtMs = Number.NEGATIVE_INFINITY;
+  let asking = false;
+
+  async function askHeads(): Promise<void> {
+    if (asking || signal.aborted || condition.phase !== 'catching-up') return;
+    if (clock.monotonic() - askedAtMs < ASK_AGAIN_MS) return;
+    asking = true;
+    askedAtMs = clock.monotonic();
+    try {
+      const heads = await sync.askHeads({ signal });
+      const before = heads.filter(({ head }) => head.incarnation < deps.incarnation);
+      const found = findRollback(deps.head, before);
+      if (!found || condition.rollback || condition.phase !== 'catching-up') return;
+      condition.rollback = found;
+      log.error('rollback', { ...found });
+    } finally {
+      asking = false;
+    }
+  }
+
+  function look(): void {
+    askHeads().catch((error: unknown) => {
+      if (!signal.aborted) log.warn('heads-not-asked', { reason: messageOf(error) });
+    });
+  }
+
+  return {
+    start() {
+      unsubscribe ??= sync.onFrontier(look);
+      look();
+    },
+    stop() {
+      stopping.abort();
+      unsubscribe?.();
+    },
+    missing() {
+      const { rollback } = condition;
+      if (!rollback) return sync.missing();
+      const coverage = sync.coverage();
+      const where = `rollback: the disk ends with batch ${rollback.found}, members remember ${rollback.remembered}`;
+      if (coverage.kind === 'behind') return [where, ...coverage.why];
+      condition.rollback = undefined;
+      log.warn('rollback-caught-up', { ...rollback, with: coverage.kind });
+      return sync.missing();
+    },
+  };
+}

@@ -1,0 +1,327 @@
+// The height of the cluster: members exchange signed statements of theirs, and this node takes the median over
+// operators. Statements grow old by this node's monotonic clock; no clock of any host moves a height.
+
+import { equalBytes } from '../../core/bytes.ts';
+import { isKithError, messageOf } from '../../core/errors.ts';
+import { type ClusterId, idBytes, type NodeId, nodeIdFromBytes } from '../../core/ids.ts';
+import type { Clock, Timer } from '../../core/ports.ts';
+import { HEIGHT_MAX } from '../../core/registration/limits.ts';
+import type { RosterEntry } from '../../core/roster.ts';
+import { encodeEnvelope } from '../envelope.ts';
+import type { SyncPeer, SyncPeers } from '../replica.ts';
+import { type Comparison, compareBlocks, medianHeight, operatorsOf, type Voice } from './agreement.ts';
+import {
+  BLOCKS_STATED,
+  RELAY_AGE_MS,
+  REQUEST_MS,
+  ROUND_MS,
+  ROUND_MS_MIN,
+  STATEMENT_AGE_MS,
+  STATEMENTS_MAX,
+} from './limits.ts';
+import {
+  type AgedStatement,
+  checkHeightStatement,
+  decodeHeightStatement,
+  decodeHeights,
+  encodeHeightStatement,
+  encodeHeights,
+  type HeightStatement,
+  type StatedBlock,
+  signHeightStatement,
+} from './statement.ts';
+
+/** What this node has of the chain. */
+export interface OwnChain {
+  /** Every block up to it is indexed here. */
+  readonly height: number;
+  /** At the newest multiples of BLOCK_STEP, descending; empty if the chain source knows no hashes. */
+  readonly blocks: readonly StatedBlock[];
+}
+
+export interface ClusterHeightDeps {
+  readonly clock: Clock;
+  readonly clusterId: ClusterId;
+  readonly self: { readonly nodeId: NodeId; readonly incarnation: number };
+  /** Ed25519 by the node key. */
+  readonly sign: (message: Uint8Array) => Uint8Array;
+  readonly roster: () => readonly RosterEntry[];
+  readonly peers: SyncPeers;
+  /** Undefined before the first block. */
+  readonly own: () => OwnChain | undefined;
+  readonly report?: ((event: HeightEvent) => void) | undefined;
+}
+
+export type HeightEvent =
+  /** Two statements of one boot under one number, told once: its word does not count until it starts again. */
+  | { readonly kind: 'equivocation'; readonly nodeId: NodeId; readonly incarnation: number }
+  /** Most operators have another block at this height, or (undefined) have the same again. */
+  | { readonly kind: 'chain-disagreement'; readonly height: number | undefined }
+  /** A fault of this node, not of the other. */
+  | { readonly kind: 'failed'; readonly reason: string };
+
+export interface HeightReport {
+  /** Operators whose members spoke within STATEMENT_AGE_MS, this node's included, and operators on the roster. */
+  readonly operators: { readonly heard: number; readonly needed: number; readonly all: number };
+  readonly members: readonly {
+    readonly nodeId: NodeId;
+    readonly height: number;
+    /** As its host says. */
+    readonly timeMs: number;
+    readonly ageMs: number;
+    /** Whether it counts: heard of lately, and not caught saying two things. */
+    readonly counts: boolean;
+  }[];
+  /** Somebody has another block at this height, and this is no majority against this node. */
+  readonly disputed: number | undefined;
+}
+
+export interface ClusterHeight {
+  start(): void;
+  stop(): void;
+  /** The median of those heard lately; with nobody else the own height. For admission, and for serving no longer. */
+  height(): number;
+  /**
+   * The highest median while most operators of the roster were heard; never falls, 0 before the first. For what cannot
+   * be undone: a node that is cut off destroys nothing.
+   */
+  settledHeight(): number;
+  /** The height at which most of at least three operators have another block: detection must not go on. */
+  disagreement(): number | undefined;
+  report(): HeightReport;
+  /** Answers the body of a `heights` request of a member. @throws KithError if it has not the form. */
+  handle(from: NodeId, body: Uint8Array): Uint8Array;
+  /** The own height is another: it is told soon. */
+  ownChanged(): void;
+}
+
+interface Heard {
+  readonly statement: HeightStatement;
+  readonly encoded: Uint8Array;
+  /** When it was made at the latest, on the monotonic clock. */
+  readonly sinceMs: number;
+  readonly equivocated: boolean;
+}
+
+export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
+  const { clock, clusterId, peers } = deps;
+  const { nodeId: selfId, incarnation: boot } = deps.self;
+  const selfBytes = idBytes(selfId);
+  const heard = new Map<NodeId, Heard>();
+  const asking = new Set<NodeId>();
+  const ended = new AbortController();
+  let sequence = 0;
+  let timer: Timer | undefined;
+  let lastRoundMs = Number.NEGATIVE_INFINITY;
+  let median = 0;
+  let settled = 0;
+  let disagreement: number | undefined;
+  let disputed: number | undefined;
+  let judgedOwn: number | undefined;
+  let judgedAtMs = Number.NEGATIVE_INFINITY;
+
+  const counts = ({ sinceMs, equivocated }: Heard): boolean =>
+    !equivocated && clock.monotonic() - sinceMs <= STATEMENT_AGE_MS;
+
+  function voicesOf(roster: readonly RosterEntry[], own: OwnChain | undefined): Voice[] {
+    const voices: Voice[] = [];
+    for (const { nodeId, operator } of roster) {
+      const other = nodeId === selfId ? undefined : heard.get(nodeId);
+      if (other && counts(other)) voices.push({ ...other.statement, operator });
+      if (nodeId === selfId && own) voices.push({ ...own, operator });
+    }
+    // Not on the roster (yet): its own height is still all it can go by alone.
+    return voices.length === 0 && own ? [{ ...own, operator: '' }] : voices;
+  }
+
+  const operatorsNeeded = (roster: readonly RosterEntry[]): number => Math.floor(operatorsOf(roster) / 2) + 1;
+
+  function judge(): void {
+    const roster = deps.roster();
+    const onRoster = new Set(roster.map(({ nodeId }) => nodeId));
+    for (const nodeId of heard.keys()) if (!onRoster.has(nodeId)) heard.delete(nodeId);
+    const own = deps.own();
+    judgedOwn = own?.height;
+    judgedAtMs = clock.monotonic();
+    const voices = voicesOf(roster, own);
+    median = medianHeight(voices) ?? 0;
+    if (onRoster.has(selfId) && operatorsOf(voices) >= operatorsNeeded(roster)) settled = Math.max(settled, median);
+    noteComparison(compareBlocks(own?.blocks ?? [], voices));
+  }
+
+  /** Said and taken back by majorities only: somebody who falls silent changes nothing about what was seen. */
+  function noteComparison({ against, agreed, disputed: at }: Comparison): void {
+    disputed = at;
+    const before = disagreement;
+    if (against !== undefined) disagreement = Math.max(disagreement ?? against, against);
+    else if (disagreement !== undefined && agreed !== undefined && agreed >= disagreement) disagreement = undefined;
+    if ((before === undefined) !== (disagreement === undefined)) {
+      deps.report?.({ kind: 'chain-disagreement', height: disagreement });
+    }
+  }
+
+  /** Judges anew if anything may have changed by itself: the own height, or the age of what was heard. */
+  function judged(): void {
+    if (judgedOwn !== deps.own()?.height || clock.monotonic() - judgedAtMs >= ROUND_MS_MIN) judge();
+  }
+
+  function isNewer(statement: HeightStatement, than: Heard | undefined): boolean {
+    if (!than) return true;
+    const { incarnation, sequence: number } = than.statement;
+    if (statement.incarnation !== incarnation) return statement.incarnation > incarnation;
+    return statement.sequence > number;
+  }
+
+  /** Takes a statement that is newer than what is held. What is wrong with it is the sender's business: it is left. */
+  function take({ ageMs, statement: encoded }: AgedStatement, from: NodeId, roster: ReadonlySet<NodeId>): void {
+    const statement = readStatement(encoded);
+    if (!statement) return;
+    const nodeId = nodeIdFromBytes(statement.nodeId);
+    const direct = nodeId === from;
+    if (nodeId === selfId || !roster.has(nodeId) || (!direct && ageMs > RELAY_AGE_MS)) return;
+    const held = heard.get(nodeId);
+    if (held && isSameNumber(statement, held.statement)) {
+      if (!held.equivocated && !equalBytes(held.encoded, encoded) && checkHeightStatement(statement, clusterId)) {
+        heard.set(nodeId, { ...held, equivocated: true });
+        deps.report?.({ kind: 'equivocation', nodeId, incarnation: statement.incarnation });
+      }
+      return;
+    }
+    if (!isNewer(statement, held) || !checkHeightStatement(statement, clusterId)) return;
+    heard.set(nodeId, {
+      statement,
+      encoded: Uint8Array.from(encoded),
+      sinceMs: clock.monotonic() - (direct ? 0 : ageMs),
+      equivocated: held?.equivocated === true && held.statement.incarnation === statement.incarnation,
+    });
+  }
+
+  function takeAll(from: NodeId, body: Uint8Array): void {
+    const statements = decodeHeights(body);
+    const roster = new Set(deps.roster().map(({ nodeId }) => nodeId));
+    for (const statement of statements) take(statement, from, roster);
+    judge();
+  }
+
+  /** The own statement, made anew, and what others said that is young enough to be told on. */
+  function toTell(except: NodeId | undefined): Uint8Array {
+    const now = clock.monotonic();
+    const others = [...heard.values()]
+      .filter(({ statement, equivocated, sinceMs }) => {
+        return !equivocated && now - sinceMs <= RELAY_AGE_MS && nodeIdFromBytes(statement.nodeId) !== except;
+      })
+      .map(({ encoded, sinceMs }) => ({ ageMs: Math.ceil(now - sinceMs), statement: encoded }));
+    const own = ownStatement();
+    return encodeHeights([...(own ? [own] : []), ...others].slice(0, STATEMENTS_MAX));
+  }
+
+  function ownStatement(): AgedStatement | undefined {
+    const own = deps.own();
+    if (!own) return undefined;
+    sequence += 1;
+    const statement = signHeightStatement(deps.sign, clusterId, {
+      nodeId: selfBytes,
+      incarnation: boot,
+      sequence,
+      height: Math.min(own.height, HEIGHT_MAX),
+      // Any host's word, before 1970 or after all time: it must not keep the statement from being one.
+      timeMs: Math.min(Math.max(0, Math.floor(clock.now()) || 0), Number.MAX_SAFE_INTEGER),
+      blocks: own.blocks.slice(0, BLOCKS_STATED).map(({ height, hash }) => ({ height, hash })),
+    });
+    return { ageMs: 0, statement: encodeHeightStatement(statement) };
+  }
+
+  async function ask(peer: SyncPeer): Promise<void> {
+    asking.add(peer.nodeId);
+    try {
+      const request = encodeEnvelope({ kind: 'heights', body: toTell(peer.nodeId) });
+      const answer = await peer.request(request, { signal: ended.signal, timeoutMs: REQUEST_MS });
+      if (!ended.signal.aborted) takeAll(peer.nodeId, answer);
+    } catch (error) {
+      // Away, busy, or talking nonsense: the next round asks again, and its silence ages what it said.
+      if (!isKithError(error)) deps.report?.({ kind: 'failed', reason: messageOf(error) });
+    } finally {
+      asking.delete(peer.nodeId);
+    }
+  }
+
+  function round(): void {
+    lastRoundMs = clock.monotonic();
+    judge();
+    for (const peer of peers.list()) if (!asking.has(peer.nodeId)) void ask(peer);
+    schedule(ROUND_MS);
+  }
+
+  function schedule(delayMs: number): void {
+    timer?.cancel();
+    timer = ended.signal.aborted ? undefined : clock.schedule(delayMs, round);
+  }
+
+  const soon = () => {
+    if (timer) schedule(Math.max(0, lastRoundMs + ROUND_MS_MIN - clock.monotonic()));
+  };
+  let unsubscribe: (() => void) | undefined;
+
+  return {
+    start() {
+      if (timer || ended.signal.aborted) return;
+      unsubscribe = peers.onChange(soon);
+      schedule(0);
+    },
+    stop() {
+      unsubscribe?.();
+      timer?.cancel();
+      timer = undefined;
+      ended.abort();
+    },
+    height() {
+      judged();
+      return median;
+    },
+    settledHeight() {
+      judged();
+      return settled;
+    },
+    disagreement() {
+      judged();
+      return disagreement;
+    },
+    report() {
+      judge();
+      const roster = deps.roster();
+      const now = clock.monotonic();
+      return {
+        operators: {
+          heard: operatorsOf(voicesOf(roster, deps.own())),
+          needed: operatorsNeeded(roster),
+          all: operatorsOf(roster),
+        },
+        members: [...heard].map(([nodeId, one]) => ({
+          nodeId,
+          height: one.statement.height,
+          timeMs: one.statement.timeMs,
+          ageMs: now - one.sinceMs,
+          counts: counts(one),
+        })),
+        disputed,
+      };
+    },
+    handle(from, body) {
+      takeAll(from, body);
+      return toTell(from);
+    },
+    ownChanged: soon,
+  };
+}
+
+const isSameNumber = (a: HeightStatement, b: HeightStatement): boolean =>
+  a.incarnation === b.incarnation && a.sequence === b.sequence;
+
+function readStatement(encoded: Uint8Array): HeightStatement | undefined {
+  try {
+    return decodeHeightStatement(encoded);
+  } catch (error) {
+    if (isKithError(error)) return undefined;
+    throw error;
+  }
+}

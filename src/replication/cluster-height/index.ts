@@ -1,0 +1,13 @@
+// The height of the cluster (docs/REPLICATION.md, Heights). Part of the replication module.
+
+export {
+  type ClusterHeight,
+  type ClusterHeightDeps,
+  createClusterHeight,
+  type HeightEvent,
+  type HeightReport,
+  type OwnChain,
+} from './cluster-height.ts';
+export { BLOCK_STEP } from './limits.ts';
+export { createRecentBlocks, type RecentBlocks } from './recent-blocks.ts';
+export type { StatedBlock } from './statement.ts';
