@@ -99,6 +99,7 @@ class Node implements KithNode {
   #evidence: Evidence | undefined;
   #opened: Opened | undefined;
   #check: Timer | undefined;
+  #stopping: Promise<void> | undefined;
   /** When it began to catch up, on the monotonic clock. */
   #catchingUpSince = 0;
 
@@ -186,11 +187,17 @@ class Node implements KithNode {
     return this.#lifeCycle.start(options);
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     const { phase, running } = this.#condition;
-    if (phase !== 'draining' && phase !== 'fenced') this.#condition.enter('draining', ['the node stops']);
+    if (phase !== 'fenced') this.#condition.enter('draining', ['the node stops']);
     this.#check?.cancel();
     running?.lookUps.end();
+    if (phase !== 'fenced') await this.#company?.drain();
     await this.#lifeCycle.stop();
   }
 
