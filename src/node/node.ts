@@ -19,13 +19,11 @@ import { attestSelf } from './attesting.ts';
 import { type Company, type CompanyOptions, createCompany } from './company.ts';
 import { createCondition, type OwnCondition } from './condition.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
-import { launch } from './launch.ts';
 import { createNodeService, type Opened } from './node-service.ts';
+import { openNode } from './opening.ts';
 import { createOperations } from './operations.ts';
 import { missingAmongPeers, missingForReady } from './readiness.ts';
-import { recoveryKeysOf } from './recovery-wrap.ts';
-import { findRollback } from './rollback.ts';
-import { assemble, type Running, type RunningDeps, type RunningOptions } from './running.ts';
+import type { Running, RunningDeps, RunningOptions } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
 import type { NodeService } from './service.ts';
 import { createSetAside, type SetAside } from './set-aside/set-aside.ts';
@@ -264,29 +262,18 @@ class Node implements KithNode {
   }
 
   async #open(signal: AbortSignal): Promise<void> {
-    const { cluster, log, random } = this.#deps;
-    const condition = this.#condition;
-    condition.enter('recovering', ['opening the store']);
-    const waitsFor = (reason: string) => condition.enter('recovering', [reason]);
-    await this.#setAside.scan();
-    const { sealingKeys, setAside } = { sealingKeys: this.#sealingKeys, setAside: this.#setAside };
-    const deps = { ...this.#deps, sealingKeys, setAside, recoveryKeys: recoveryKeysOf(cluster) };
-    const launched = await launch(deps, cluster.id, { signal, waitsFor });
-    condition.incarnation = launched.incarnation;
-    condition.rollback = findRollback(launched.store.head, this.#company?.sealingKeys.recovered?.heads ?? []);
-    if (condition.rollback) log.error('rollback', { ...condition.rollback });
-    const { nodeId, logKey } = launched.identity;
-    try {
-      const onSynced = () => this.#checkReady();
-      condition.running = await assemble(this.#deps, launched, { ...this.#options, onSynced });
-    } catch (error) {
-      await launched.store.close();
-      throw error;
-    }
-    const { registrations } = condition.running;
-    log.info('store-open', { nodeId, fresh: launched.fresh, registrations: registrations.counts.held });
-    const warning = this.#sealingKeys.warning();
-    if (warning) log.warn('unbacked', { reason: warning });
+    const { cluster, random } = this.#deps;
+    const opening = {
+      ...this.#deps,
+      condition: this.#condition,
+      company: this.#company,
+      sealingKeys: this.#sealingKeys,
+      setAside: this.#setAside,
+    };
+    const onSynced = () => this.#checkReady();
+    const { identity, running } = await openNode(opening, { ...this.#options, onSynced }, signal);
+    const { nodeId, logKey } = identity;
+    const { registrations } = running;
     const hpkeKeyPair = this.#hpkeKeyPair;
     this.#claimed = nodeId;
     this.#evidence = this.#evidenceFor(nodeId);

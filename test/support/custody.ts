@@ -270,16 +270,17 @@ export function createCustodyWorld(options: WorldOptions) {
       platform?: RosterEntry;
       ticket?: Uint8Array;
       above?: number;
+      restarted?: (nodeId: NodeId) => boolean;
     } = {},
   ) {
-    const { ticket, above, ...others } = rest;
+    const { ticket, above, restarted = () => false, ...others } = rest;
     const servers = () =>
       among
         .filter((to) => to !== owner && to.boot.up)
         .map((to) => ({ nodeId: to.entry.nodeId, peer: peer(owner, to, boot, platform) }));
     const signal = rest.signal ?? new AbortController().signal;
     return recoverSealingKey(
-      { clock, random, readHeader, servers },
+      { clock, random, readHeader, servers, restarted },
       { header, ...keysOf(boot), ticket, above },
       { ...others, signal },
     );
