@@ -27,8 +27,8 @@ export interface DevChild<Facts = unknown> {
 const END_WITH_PARENT = 'KITH_END_WITH_PARENT';
 /** Twice what the slowest command says before its first line, on a busy machine. */
 const UP_MS = 30_000;
-/** Above the ten seconds a node takes at most. */
-const STOP_MS = 12_000;
+/** Above the twenty seconds a node takes at most. */
+const STOP_MS = 22_000;
 /** What is shown of the log of a child that died. */
 const LAST_LINES = 12;
 const LINE_CHARS_MAX = 400;

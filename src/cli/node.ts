@@ -11,7 +11,7 @@ import { VERSION } from './version.ts';
 
 const HELP = `
 Every option can also stand in the file of --config and in the environment. The log goes to stderr, one JSON object a
-line. Interrupt once for a graceful stop (ten seconds at most).`;
+line. Interrupt once for a graceful stop (twenty seconds at most).`;
 
 export function addNodeCommand(program: Command): void {
   addCommand<Record<string, unknown>>(

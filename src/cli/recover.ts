@@ -16,6 +16,7 @@ interface RecoverOptions {
   node: string;
   share: string;
   cluster: string;
+  store?: string;
 }
 
 export function addRecoverCommand(program: Command): void {
@@ -27,7 +28,8 @@ export function addRecoverCommand(program: Command): void {
       command
         .requiredOption('--node <url>', 'URL of a node whose store waits for its key')
         .requiredOption('--share <file>', 'recovery key file of `kith cluster init`; the key stays on this machine')
-        .requiredOption('--cluster <file>', 'the cluster configuration you trust'),
+        .requiredOption('--cluster <file>', 'the cluster configuration you trust')
+        .option('--store <node id>', 'whose store, where several wait; without it the one set aside first'),
     recover,
   );
 }
@@ -50,7 +52,7 @@ async function recover(options: RecoverOptions, { terminal }: CommandContext): P
   if (cluster.simulated) saySimulated(terminal);
   if (stderr.isTTY) stderr.write('verifying the node\n');
   const node = await verifyNode(deps, cluster, { signal });
-  const { nodeId, storeIdHash, wrapped } = await readRecovery(deps, { signal });
+  const { nodeId, storeIdHash, wrapped } = await readRecovery(deps, { signal, of: options.store });
   const share = openRecoveryShare(key, wrapped, { clusterId: cluster.id, nodeId, storeIdHash });
   using value = share.value;
   using encoded = Secret.own(encodeRecoveryShare({ ...share, value }));

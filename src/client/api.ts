@@ -57,16 +57,22 @@ export const indexSetShape = shape(
 );
 /** A data key under 64 recovery keys. */
 const WRAPPED_CHARS_MAX = 12_288;
+const waitingStore = {
+  nodeId: text(43, 43),
+  storeIdHash: text(43, 43),
+  blob: text(WRAPPED_CHARS_MAX, 1),
+  entered: uint(),
+  needed: uint(),
+};
+/** A node lists 16 that were set aside, and the one it is about to open. */
+const OTHER_STORES_MAX = 16;
 export const recoveryShape = shape(
   Type.Union([
     Type.Object({ state: Type.Literal('none') }),
     Type.Object({
       state: Type.Literal('total-restart'),
-      nodeId: text(43, 43),
-      storeIdHash: text(43, 43),
-      blob: text(WRAPPED_CHARS_MAX, 1),
-      entered: uint(),
-      needed: uint(),
+      ...waitingStore,
+      others: Type.Optional(list(Type.Object(waitingStore), OTHER_STORES_MAX)),
     }),
   ]),
 );

@@ -39,19 +39,32 @@ const sealedAnswerShape = shape(
 const SEALED_ANSWER_BYTES_MAX = 1_024;
 
 /**
- * The store that waits at this node.
+ * A store that waits at this node: that of the node id `of`, without one the first.
  * @throws KithError `not-recovering` if none does, `bad-answer`, `node-unreachable`, or the node's refusal.
  */
-export async function readRecovery({ api }: { api: NodeApi }, options: CallOptions): Promise<WaitingStore> {
+export async function readRecovery(
+  { api }: { api: NodeApi },
+  options: CallOptions & { readonly of?: string | undefined },
+): Promise<WaitingStore> {
   const answer = await api.get('/v1/recovery', recoveryShape, options);
   if (answer.state === 'none') {
     throw clientError('not-recovering', `no store waits for recovery shares at ${api.url}; nothing was sent to it`);
   }
+  const { of } = options;
+  const waiting = [answer, ...(answer.others ?? [])];
+  const wanted = of === undefined ? answer : waiting.find(({ nodeId }) => nodeId === of);
+  if (!wanted) {
+    const there = waiting.map(({ nodeId }) => nodeId).join(', ');
+    throw clientError(
+      'not-recovering',
+      `no store of node ${of} waits at ${api.url}; those of these nodes do: ${there}`,
+    );
+  }
   try {
     return {
-      nodeId: parseNodeId(answer.nodeId),
-      storeIdHash: fromBase64Url(answer.storeIdHash),
-      wrapped: fromBase64Url(answer.blob),
+      nodeId: parseNodeId(wanted.nodeId),
+      storeIdHash: fromBase64Url(wanted.storeIdHash),
+      wrapped: fromBase64Url(wanted.blob),
     };
   } catch (cause) {
     if (!isKithError(cause)) throw cause;

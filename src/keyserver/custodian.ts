@@ -124,10 +124,10 @@ export function createCustodian(deps: CustodianDeps): Custodian {
     const owner = known ?? newOwner(caller, storeIdHash);
     if (sameId(owner.pending, request.base)) promote(owner);
     if (!sameId(owner.current, dealId)) {
-      const { keyEpoch, threshold } = view;
+      const { keyEpoch, threshold, keyServers } = view;
       const above = epochToExceed(owner, caller.incarnation);
       if (keyEpoch <= above) return refused('epoch-not-newer', { keyEpoch: above });
-      replacePending(owner, { ...keep(dealt), dealId, keyEpoch, threshold });
+      replacePending(owner, { ...keep(dealt), dealId, keyEpoch, threshold, keyServers });
     }
     owners.set(caller.nodeId, owner);
     owner.platform = caller.platform;

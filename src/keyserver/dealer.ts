@@ -89,7 +89,9 @@ export function createDealer(deps: DealerDeps, options: DealerOptions): Dealer {
   const memberOf = (nodeId: NodeId) => view?.members.find((member) => member.nodeId === nodeId);
   const holding = (among: ReadonlyMap<NodeId, Holder>) =>
     [...among].filter(([nodeId, holder]) => holds(holder, memberOf(nodeId))).map(([nodeId]) => nodeId);
-  const place = () => view && placeShares({ ...view, owner: options.owner, unreachable: watch.unreachable(now()) });
+  const place = () => view && placeShares({ ...view, owner: options.owner, unreachable: passedOver(view) });
+  const passedOver = ({ members }: MembersView): ReadonlySet<NodeId> =>
+    new Set([...watch.unreachable(now()), ...members.flatMap(({ nodeId, leaving }) => (leaving ? [nodeId] : []))]);
 
   /** Asks one member and takes note of what everybody should know of its answer. */
   async function tell(nodeId: NodeId, message: CustodyRequest): Promise<CustodyAnswer | Silence> {

@@ -12,6 +12,8 @@ export interface MemberView extends RosterEntry {
   readonly addresses: readonly string[];
   /** Of its attested connection; undefined without one. */
   readonly bootKey?: Uint8Array | undefined;
+  /** It says that it stops: what it holds ends with it. Passed over as long as there are others. */
+  readonly leaving?: boolean | undefined;
 }
 
 export interface Holder {
@@ -25,7 +27,7 @@ export interface Holder {
 
 /** Whether a holder's share can be counted on. */
 export const holds = (holder: Holder, member: MemberView | undefined): boolean =>
-  holder.state !== 'missing' && holder.answering && sameBoot(holder, member);
+  holder.state !== 'missing' && holder.answering && !member?.leaving && sameBoot(holder, member);
 
 /** Whether a holder can be reached and does not have the share: a re-deal would help. */
 export const lostIt = (holder: Holder, member: MemberView | undefined): boolean =>

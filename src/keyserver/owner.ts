@@ -14,6 +14,8 @@ export interface KeptOwner {
   readonly keyEpoch: number;
   readonly threshold: number;
   readonly shares: number;
+  /** All of that deal, this server among them. */
+  readonly keyServers: readonly NodeId[];
   readonly committed: boolean;
 }
 
@@ -21,6 +23,7 @@ export interface Kept extends DealtShare {
   readonly dealId: Uint8Array;
   readonly keyEpoch: number;
   readonly threshold: number;
+  readonly keyServers: readonly NodeId[];
 }
 
 export interface Owner {
@@ -105,8 +108,8 @@ export const keep = (dealt: DealtShare): DealtShare => ({
 });
 
 export function describe({ nodeId, current, pending }: Owner): KeptOwner {
-  const { keyEpoch, threshold, commitments } = (current ?? pending)!;
-  return { nodeId, keyEpoch, threshold, shares: commitments.length, committed: current !== undefined };
+  const { keyEpoch, threshold, commitments, keyServers } = (current ?? pending)!;
+  return { nodeId, keyEpoch, threshold, shares: commitments.length, keyServers, committed: current !== undefined };
 }
 
 export function wipeOwner(owner: Owner | undefined): void {

@@ -12,6 +12,7 @@ import type { Transport } from '../p2p/index.ts';
 import type { ClusterInForce } from './cluster-in-force.ts';
 import { type Condition, heightOf } from './condition.ts';
 import type { Disk } from './disk.ts';
+import { drain } from './drain.ts';
 import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
 import { createMembership, type Membership } from './membership.ts';
@@ -56,6 +57,8 @@ export interface Company {
   retire(nodeId: NodeId, nodeSecret: Secret): Promise<void>;
   /** Members that have proven who they are, and have not entrusted this node with a share since it started. */
   notEntrusted(): number;
+  /** Waits, within bounds, for owners that could not restart without the shares this node keeps. */
+  drain(): Promise<void>;
   /** Leaves the roster's protocol and forgets the shares of others. Idempotent. */
   stop(): Promise<void>;
 }
@@ -68,6 +71,12 @@ export function createCompany(deps: CompanyDeps, options: CompanyOptions): Compa
   const whereabouts = () => ({ platform: condition.attested!.quote.platform, operator: condition.attested!.operator });
   const peering = createPeering({ ...deps, phase: () => condition.phase, height }, { bootstrap });
   let membership: Membership | undefined;
+  /** Members that said they stop, until they are back. */
+  const left = new Set<NodeId>();
+  const forgetLeft = peering.mesh.onChange((change) => {
+    if (change.kind === 'up') left.delete(change.peer.attested.nodeId);
+    else if (change.kind === 'moved' && change.peer.phase === 'draining') left.add(change.peer.attested.nodeId);
+  });
 
   async function join(launched: Launched, signal: AbortSignal): Promise<Membership> {
     const own = { nodeId: launched.identity.nodeId, ...whereabouts() };
@@ -97,7 +106,18 @@ export function createCompany(deps: CompanyDeps, options: CompanyOptions): Compa
       const owners = new Set(peering.custodian.owners().map(({ nodeId }) => nodeId));
       return peering.proven().filter(({ nodeId }) => !owners.has(nodeId)).length;
     },
+    drain: () =>
+      drain({
+        clock,
+        log,
+        ownId: () => peering.self.nodeId,
+        owners: () => peering.custodian.owners(),
+        connected: () =>
+          peering.proven().map(({ nodeId }) => ({ nodeId, leaving: peering.mesh.peer(nodeId)?.phase === 'draining' })),
+        left: (nodeId) => left.has(nodeId),
+      }),
     async stop() {
+      forgetLeft();
       await membership?.stop();
       peering.custodian.wipe();
     },

@@ -3,6 +3,7 @@
 
 import { ed25519PublicKey } from '#crypto';
 import { equalBytes } from '../core/bytes.ts';
+import { sleep } from '../core/deadline.ts';
 import { isKithError, KithError } from '../core/errors.ts';
 import { type ClusterId, idBytes, type NodeId, nodeIdFromBytes } from '../core/ids.ts';
 import type { Clock, Random } from '../core/ports.ts';
@@ -13,7 +14,7 @@ import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
 import { type RecoveryKeys, recoveryWrapFor } from './recovery-wrap.ts';
 import type { KeyOptions, RecoveredKey, SealingKeys } from './sealing-keys.ts';
-import type { SetAside } from './set-aside/set-aside.ts';
+import type { Offer, SetAside } from './set-aside/set-aside.ts';
 import { storeError } from './store/errors.ts';
 import {
   createSealedStore,
@@ -70,6 +71,9 @@ async function openOrMake(deps: LaunchDeps, clusterId: ClusterId, options: KeyOp
   return await open(deps, readHeader(recovered.header), key, recovered.incarnation);
 }
 
+/** Of asking the members alone: where some of them are up, a key is back before. */
+const OFFER_AFTER_MS = 10_000;
+
 const WHY_SET_ASIDE = {
   gone: 'nobody holds its sealing key',
   entered: 'recovery shares give its data key: it is read, and not written any more',
@@ -77,22 +81,26 @@ const WHY_SET_ASIDE = {
 
 /** The sealing key, unless nobody has it, or the holders of recovery keys are faster. */
 async function recover(
-  { sealingKeys, setAside }: LaunchDeps,
+  { clock, sealingKeys, setAside }: LaunchDeps,
   header: { readonly bytes: Uint8Array; readonly read: StoreHeader },
   { signal, waitsFor }: KeyOptions,
 ): Promise<RecoveredKey | keyof typeof WHY_SET_ASIDE> {
-  const offer = setAside.offer(header.read);
   const ending = new AbortController();
-  const asked = sealingKeys.recover(header, { signal: AbortSignal.any([signal, ending.signal]), waitsFor });
-  const first = await Promise.race([
-    asked.then((recovered) => recovered ?? ('gone' as const)),
-    offer.key.then(() => 'entered' as const),
-  ]);
+  const both = AbortSignal.any([signal, ending.signal]);
+  let offer: Offer | undefined;
+  const asked = sealingKeys.recover(header, { signal: both, waitsFor });
+  const entered = async () => {
+    await sleep(clock, OFFER_AFTER_MS, { signal: both });
+    offer = setAside.offer(header.read);
+    await offer.key;
+    return 'entered' as const;
+  };
+  const first = await Promise.race([asked.then((recovered) => recovered ?? ('gone' as const)), entered()]);
+  ending.abort(new KithError('stopped', 'the key has come, or will not'));
   if (typeof first === 'object') {
-    offer.end();
-    offer.key.then((late) => late.wipe()).catch(() => undefined);
+    offer?.end();
+    offer?.key.then((late) => late.wipe()).catch(() => undefined);
   } else if (first === 'entered') {
-    ending.abort(new KithError('stopped', 'the data key was entered'));
     asked.then((late) => late?.key.wipe()).catch(() => undefined);
   }
   return first;

@@ -41,7 +41,7 @@ export interface NodeProcess {
    * @throws KithError with the reason in the second case.
    */
   readonly ended: Promise<void>;
-  /** Gracefully, within ten seconds. @throws KithError `timeout` or `stop-failed`. */
+  /** Gracefully, within twenty seconds. @throws KithError `timeout` or `stop-failed`. */
   stop(): Promise<void>;
 }
 
@@ -56,7 +56,8 @@ export interface NodeProcessDeps {
   readonly sealingKeys?: SealingKeys | undefined;
 }
 
-const STOP_MS = 10_000;
+/** Ten seconds for owners of the shares it keeps, ten for its parts. */
+const STOP_MS = 20_000;
 /** Each listener may finish what it answers. */
 const STOP_LISTENER_MS = 2_000;
 

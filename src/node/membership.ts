@@ -22,6 +22,7 @@ import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
 import type { Peering } from './peering.ts';
 import { isProven, permitProven } from './proven.ts';
+import type { Phase } from './service.ts';
 import type { SealedStore } from './store/index.ts';
 
 const ROSTER_PROTOCOL = '/kith/roster/1';
@@ -137,6 +138,9 @@ export function createMembership(
   };
 }
 
+/** The phase of a node that stops, or has to. */
+const LEAVING: Phase = 'draining';
+
 /** The other members and their connections. */
 export function membersView(membership: Membership, peering: Peering): MembersView {
   const entries = membership.entries();
@@ -147,7 +151,8 @@ export function membersView(membership: Membership, peering: Peering): MembersVi
       .map((entry) => {
         const peer = peering.mesh.peer(entry.nodeId);
         const bootKey = peer?.attested.bootKey;
-        return { ...entry, addresses: peer?.addresses ?? [], ...(bootKey ? { bootKey } : {}) };
+        const leaving = peer?.phase === LEAVING;
+        return { ...entry, addresses: peer?.addresses ?? [], leaving, ...(bootKey ? { bootKey } : {}) };
       }),
   };
 }

@@ -20,13 +20,11 @@ import { type ClusterInForce, createClusterInForce } from './cluster-in-force.ts
 import { type Company, type CompanyOptions, createCompany } from './company.ts';
 import { createCondition, heightOf, type OwnCondition } from './condition.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
-import { launch } from './launch.ts';
 import { createNodeService, type Opened } from './node-service.ts';
+import { openNode } from './opening.ts';
 import { createOperations } from './operations.ts';
 import { missingAmongPeers, missingForReady } from './readiness.ts';
-import { recoveryKeysOf } from './recovery-wrap.ts';
-import { findRollback } from './rollback.ts';
-import { assemble, type Running, type RunningDeps, type RunningOptions } from './running.ts';
+import type { Running, RunningDeps, RunningOptions } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
 import type { NodeService } from './service.ts';
 import { createSetAside, type SetAside } from './set-aside/set-aside.ts';
@@ -101,6 +99,7 @@ class Node implements KithNode {
   #evidence: Evidence | undefined;
   #opened: Opened | undefined;
   #check: Timer | undefined;
+  #stopping: Promise<void> | undefined;
   /** When it began to catch up, on the monotonic clock. */
   #catchingUpSince = 0;
 
@@ -195,11 +194,17 @@ class Node implements KithNode {
     return this.#lifeCycle.start(options);
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     const { phase, running } = this.#condition;
-    if (phase !== 'draining' && phase !== 'fenced') this.#condition.enter('draining', ['the node stops']);
+    if (phase !== 'fenced') this.#condition.enter('draining', ['the node stops']);
     this.#check?.cancel();
     running?.lookUps.end();
+    if (phase !== 'fenced') await this.#company?.drain();
     await this.#lifeCycle.stop();
   }
 
@@ -266,33 +271,18 @@ class Node implements KithNode {
   }
 
   async #open(signal: AbortSignal): Promise<void> {
-    const { cluster, log, random } = this.#deps;
-    const condition = this.#condition;
-    condition.enter('recovering', ['opening the store']);
-    const waitsFor = (reason: string) => condition.enter('recovering', [reason]);
-    await this.#setAside.scan();
-    const { sealingKeys, setAside } = { sealingKeys: this.#sealingKeys, setAside: this.#setAside };
-    const deps = { ...this.#deps, sealingKeys, setAside, recoveryKeys: recoveryKeysOf(cluster) };
-    const launched = await launch(deps, cluster.id, { signal, waitsFor });
-    condition.incarnation = launched.incarnation;
-    condition.rollback = findRollback(launched.store.head, this.#company?.sealingKeys.recovered?.heads ?? []);
-    if (condition.rollback) log.error('rollback', { ...condition.rollback });
-    const { nodeId, logKey } = launched.identity;
-    try {
-      const onSynced = () => this.#checkReady();
-      const mayConfirm = () => condition.rollback === undefined;
-      // Of this boot alone, both of them.
-      const bootKey = this.#company?.peering.bootKey ?? this.#hpkeKeyPair.publicKey;
-      const more = { bootKey, mayConfirm, onSynced };
-      condition.running = await assemble(this.#deps, launched, { ...this.#options, ...more });
-    } catch (error) {
-      await launched.store.close();
-      throw error;
-    }
-    const { registrations } = condition.running;
-    log.info('store-open', { nodeId, fresh: launched.fresh, registrations: registrations.counts.held });
-    const warning = this.#sealingKeys.warning();
-    if (warning) log.warn('unbacked', { reason: warning });
+    const { cluster, random } = this.#deps;
+    const opening = {
+      ...this.#deps,
+      condition: this.#condition,
+      company: this.#company,
+      sealingKeys: this.#sealingKeys,
+      setAside: this.#setAside,
+    };
+    const onSynced = () => this.#checkReady();
+    const { identity, running } = await openNode(opening, { ...this.#options, onSynced }, signal);
+    const { nodeId, logKey } = identity;
+    const { registrations } = running;
     const hpkeKeyPair = this.#hpkeKeyPair;
     this.#claimed = nodeId;
     this.#evidence = this.#evidenceFor(nodeId);

@@ -96,6 +96,8 @@ export interface Deviations {
   readonly readiness?: Readiness;
   /** A header whose store waits for recovery shares. */
   readonly restart?: StoreHeader;
+  /** Others, set aside later. */
+  readonly alsoWaiting?: readonly StoreHeader[];
 }
 
 export function createFakeNode(deviations: Deviations = {}): FakeNode {
@@ -130,9 +132,9 @@ export function createFakeNode(deviations: Deviations = {}): FakeNode {
     nodeId: () => nodeId,
     hpkeKeyPair: keyPair,
   });
-  if (deviations.restart) {
+  for (const header of [deviations.restart, ...(deviations.alsoWaiting ?? [])]) {
     const { signal } = new AbortController();
-    void restart.waitForKey(deviations.restart, { signal }).then((dataKey) => dataKey && recovered.push(dataKey));
+    if (header) void restart.waitForKey(header, { signal }).then((dataKey) => dataKey && recovered.push(dataKey));
   }
 
   /** Of one nonce at once: what keeps a crowd waiting in a real node is no matter of clients. */

@@ -23,8 +23,10 @@ export const recoveryOfThree = {
 
 /** The stores that wait at a node, the first one first. */
 export function waitingAt({ service }: KithNode): WaitingStore[] {
-  const state = service.recovery();
-  return state.state === 'none' ? [] : [state, ...(state.others ?? [])];
+  const answer = service.recovery();
+  if (answer.state === 'none') return [];
+  const { state: _state, others = [], ...first } = answer;
+  return [first, ...others];
 }
 
 /** Holder `index`, from 1, enters the share of a store that waits: the first, if none is named. */

@@ -35,7 +35,7 @@ export interface TestDisk extends Disk {
   readonly chain: () => MemoryDisk;
   readonly asides: () => number;
   /** What was set aside, the oldest first, for a host to do with as it likes. */
-  readonly aside: readonly AsideDisk[];
+  readonly aside: AsideDisk[];
 }
 
 export interface AsideDisk {

@@ -83,6 +83,16 @@ export function createSetAside(deps: SetAsideDeps): SetAside {
     return made;
   }
 
+  /** What cannot be read does not keep the node from its own store. */
+  async function listed(): Promise<readonly SetAsideStore[]> {
+    try {
+      return await disk.setAsideStores();
+    } catch (error) {
+      log.error('set-aside-failed', { reason: messageOf(error) });
+      return [];
+    }
+  }
+
   function headerOf({ place, header }: SetAsideStore): StoreHeader | undefined {
     try {
       const read = readHeader(header);
@@ -151,7 +161,7 @@ export function createSetAside(deps: SetAsideDeps): SetAside {
   return {
     offer,
     async scan() {
-      for (const aside of await disk.setAsideStores()) {
+      for (const aside of await listed()) {
         if (signal.aborted || places.has(aside.place)) continue;
         places.add(aside.place);
         const header = headerOf(aside);

@@ -54,8 +54,8 @@ async function serve(deviations: Deviations = {}, how: typeof listenFakeNode = l
   return { node, url: listening.url };
 }
 
-async function recover(url: string, share = shares[0]!) {
-  const words = ['recover', '--node', url, '--share', share, '--cluster', clusterFile, '--json'];
+async function recover(url: string, share = shares[0]!, ...more: string[]) {
+  const words = ['recover', '--node', url, '--share', share, '--cluster', clusterFile, '--json', ...more];
   const { exitCode, out, err } = await kith(...words);
   return { exitCode, err, out, json: JSON.parse(out) as { error?: { code: string; message: string } } };
 }
@@ -77,6 +77,22 @@ describe('kith recover', () => {
     expect(last.out).toContain(bench.context.nodeId);
     expect(node.recovered.map((key) => key.equals(bench.dataKey))).toEqual([true]);
     expect(await recover(url)).toMatchObject(failed('not-recovering'));
+  });
+
+  it('enters the share of the store that is named, where several wait', async () => {
+    const other = recoveryBench({ threshold: 2, keys: 3, clusterId: cluster.id, seed: 'other store' });
+    const { nodeId } = other.context;
+    const later = { ...restart, nodeId, storeId: other.storeId, recoveryWrappedDataKey: other.wrapped };
+    const { node, url } = await serve({ alsoWaiting: [later] }, listenTampered);
+    expect((await recover(url, shares[0], `--store=${nodeId}`)).json).toMatchObject({ entered: 1 });
+    expect((await recover(url)).json).toMatchObject({ entered: 1, status: 'waiting' });
+    expect((await recover(url, shares[1], `--store=${nodeId}`)).json).toMatchObject({ status: 'opened' });
+    expect(node.recovered.map((key) => key.equals(other.dataKey))).toEqual([true]);
+    const before = node.posted.length;
+    const gone = await recover(url, shares[2], `--store=${nodeId}`);
+    expect(gone).toMatchObject(failed('not-recovering'));
+    expect(gone.json.error?.message).toContain(bench.context.nodeId);
+    expect(node.posted.length).toBe(before);
   });
 
   it('lets neither the recovery key nor the share in the clear leave the machine', async () => {

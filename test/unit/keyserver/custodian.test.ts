@@ -177,7 +177,7 @@ describe('deposits', () => {
       pending: undefined,
     });
     expect(custodian.owners()).toEqual([
-      { nodeId: owner.nodeId, keyEpoch: 1, threshold: 2, shares: 3, committed: true },
+      { nodeId: owner.nodeId, keyEpoch: 1, threshold: 2, shares: 3, keyServers: servers, committed: true },
     ]);
   });
 
@@ -428,6 +428,7 @@ describe('letting go', () => {
       incarnation: 1,
       bootKey,
       dealId: bootKey,
+      keyServers: servers,
       keyEpoch,
       threshold: 2,
     });

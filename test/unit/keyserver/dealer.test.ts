@@ -101,6 +101,38 @@ describe('a dealer', () => {
     await dealer.stop();
   });
 
+  it('deals to others at once when a key server says that it stops, and has it drop its share', async () => {
+    const world = createCustodyWorld({ nodes: 5 });
+    const owner = world.members[0]!;
+    const dealer = await world.backed(owner);
+    const keeping = () => world.members.filter(({ boot }) => boot.custodian.owners().length > 0);
+    const leaver = keeping()[0]!;
+    const spare = world.members.find((member) => member !== owner && !keeping().includes(member))!;
+    const view = world.viewOf(owner);
+    const members = view.members.map((member) => ({ ...member, leaving: member.nodeId === leaver.entry.nodeId }));
+    dealer.update({ ...view, members });
+    expect(dealer.state().confirmed).not.toContain(leaver.entry.nodeId);
+    await world.clock.advance(5_000);
+    expect(dealer.state()).toMatchObject({ phase: 'backed', keyEpoch: 2, threshold: 2, shares: 3 });
+    expect(keeping()).not.toContain(leaver);
+    expect(keeping()).toContain(spare);
+    await dealer.stop();
+  });
+
+  it('keeps its deal when a key server that nobody can take the place of says that it stops', async () => {
+    const world = createCustodyWorld({ nodes: 4 });
+    const owner = world.members[0]!;
+    const dealer = await world.backed(owner);
+    const view = world.viewOf(owner);
+    const [, leaver] = world.members;
+    const members = view.members.map((member) => ({ ...member, leaving: member.nodeId === leaver!.entry.nodeId }));
+    dealer.update({ ...view, members });
+    await world.clock.advance(120_000);
+    expect(dealer.state()).toMatchObject({ keyEpoch: 1, threshold: 2, shares: 3 });
+    expect(leaver!.boot.custodian.owners()).toMatchObject([{ keyEpoch: 1 }]);
+    await dealer.stop();
+  });
+
   it('does not count a deposit whose server restarted before the header is written', async () => {
     const world = createCustodyWorld({ nodes: 4 });
     const owner = world.members[0]!;

@@ -218,6 +218,21 @@ describe('a host', () => {
 });
 
 describe('a recovery', () => {
+  it('does not wait for key servers that are known to have restarted under other names', async () => {
+    const { world, owner, servers } = await stopped(4);
+    const [here, ...gone] = servers as [TestMember, ...TestMember[]];
+    world.restart(here);
+    const { error, reports } = await triedFor(world, owner, 60_000, { among: [here] });
+    expect([error?.code, reports.at(-1)]).toMatchObject(['aborted', { shares: 0, needed: 2 }]);
+    const one = await triedFor(world, owner, 60_000, {
+      among: [here],
+      restarted: (nodeId) => nodeId === gone[0]!.entry.nodeId,
+    });
+    // One share may still be out there, and it takes two.
+    expect(one.error).toBeUndefined();
+    expect(await one.running).toMatchObject({ kind: 'not-recoverable', shares: 0, needed: 2 });
+  });
+
   it('goes on while servers are silent, says what is missing, and ends when they come back', async () => {
     const { world, owner, servers } = await stopped(4);
     for (const server of servers.slice(1)) server.boot.up = false;
