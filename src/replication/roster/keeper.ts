@@ -160,7 +160,8 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
 
   function unsettled(kind: 'not-joined' | 'not-restored', outcome: Proposed): void {
     if (outcome.kind === 'done') return;
-    for (const { nodeId, word } of outcome.words) if (word === 'other-frontier') due.add(nodeId);
+    for (const { nodeId, word } of outcome.words)
+      if (word === 'other-frontier' || word === 'no-genesis') due.add(nodeId);
     deps.report?.({ kind, outcome });
   }
 
