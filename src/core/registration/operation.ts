@@ -88,14 +88,25 @@ function wireFields(fields: OperationFields): { [key: string]: CborValue } {
 const signedBytes = (fields: OperationFields): Uint8Array =>
   concatBytes(utf8(LABEL_OPERATION), encodeCbor(wireFields(fields)));
 
-/** Deterministic CBOR of the fields and the signature. */
-export const encodeOperation = (operation: Operation): Uint8Array =>
-  encodeCbor({ ...wireFields(operation), signature: operation.signature });
+/** Operations do not change, and each is encoded for its id, for the disk and for every member it is sent to. */
+const encodings = new WeakMap<Operation, Uint8Array>();
+
+/** Deterministic CBOR of the fields and the signature; the same bytes each time, not to be changed. */
+export function encodeOperation(operation: Operation): Uint8Array {
+  const known = encodings.get(operation);
+  if (known) return known;
+  const encoded = encodeCbor({ ...wireFields(operation), signature: operation.signature });
+  encodings.set(operation, encoded);
+  return encoded;
+}
 
 /** @throws KithError `too-large`, `malformed`, `bad-shape`, `non-canonical`. The signature is not verified. */
 export function decodeOperation(encoded: Uint8Array, where = 'operation'): Operation {
   const wire: OperationWire = decodeCbor(encoded, operationShape, { bytesMax: OPERATION_BYTES_MAX, where });
-  return { ...wire, clusterId: clusterIdFromBytes(wire.clusterId), regId: regIdFromBytes(wire.regId) };
+  const operation = { ...wire, clusterId: clusterIdFromBytes(wire.clusterId), regId: regIdFromBytes(wire.regId) };
+  // The one encoding there is, or it would have been refused.
+  encodings.set(operation, encoded.slice());
+  return operation;
 }
 
 /** SHA-256("kith/operation-id/v1" || encoded operation, signature included). */
