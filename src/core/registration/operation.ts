@@ -88,16 +88,15 @@ function wireFields(fields: OperationFields): { [key: string]: CborValue } {
 const signedBytes = (fields: OperationFields): Uint8Array =>
   concatBytes(utf8(LABEL_OPERATION), encodeCbor(wireFields(fields)));
 
-/** Operations do not change, and each is encoded for its id, for the disk and for every member it is sent to. */
-const encodings = new WeakMap<Operation, Uint8Array>();
+/**
+ * Where an operation that was decoded has its bytes: it is encoded again for its id, for the disk and for every member it
+ * goes to. Not enumerable, so that a copy with other fields does not have it.
+ */
+const ENCODED = Symbol('encoded');
 
-/** Deterministic CBOR of the fields and the signature; the same bytes each time, not to be changed. */
-export function encodeOperation(operation: Operation): Uint8Array {
-  const known = encodings.get(operation);
-  if (known) return known;
-  const encoded = encodeCbor({ ...wireFields(operation), signature: operation.signature });
-  encodings.set(operation, encoded);
-  return encoded;
+/** Deterministic CBOR of the fields and the signature; not to be changed. */
+export function encodeOperation(operation: Operation & { readonly [ENCODED]?: Uint8Array }): Uint8Array {
+  return operation[ENCODED] ?? encodeCbor({ ...wireFields(operation), signature: operation.signature });
 }
 
 /** @throws KithError `too-large`, `malformed`, `bad-shape`, `non-canonical`. The signature is not verified. */
@@ -105,8 +104,7 @@ export function decodeOperation(encoded: Uint8Array, where = 'operation'): Opera
   const wire: OperationWire = decodeCbor(encoded, operationShape, { bytesMax: OPERATION_BYTES_MAX, where });
   const operation = { ...wire, clusterId: clusterIdFromBytes(wire.clusterId), regId: regIdFromBytes(wire.regId) };
   // The one encoding there is, or it would have been refused.
-  encodings.set(operation, encoded.slice());
-  return operation;
+  return Object.defineProperty(operation, ENCODED, { value: encoded.slice() });
 }
 
 /** SHA-256("kith/operation-id/v1" || encoded operation, signature included). */
