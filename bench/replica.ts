@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { decodeOperation, encodeOperation } from '../src/core/registration/operation.ts';
 import { systemClock as clock } from '../src/core/system.ts';
 import { openLevelStore } from '../src/node/store/index.ts';
 import type { EntryWithBodies } from '../src/replication/index.ts';
@@ -40,7 +41,8 @@ export async function benchReplica({ quick }: { quick: boolean }): Promise<void>
   };
   try {
     const users = Array.from({ length: count }, (_, i) => replicaUser(`bench ${i}`, N));
-    const registers = users.map((user) => user.submission(user.register()));
+    // Decoded as they come from outside.
+    const registers = users.map((user) => user.submission(decodeOperation(encodeOperation(user.register()))));
     const bodies = registers.map(({ operation }, i) => users[i]!.body(operation));
     const origin = await boot('origin');
     let next = 0;

@@ -4,6 +4,7 @@
 import { ed25519Sign, ed25519Verify } from '#crypto';
 import { concatBytes, utf8 } from './bytes.ts';
 import { decodeCbor, encodeCbor } from './cbor.ts';
+import type { Ed25519Signer } from './crypto/door.ts';
 import { KithError } from './errors.ts';
 import { type ClusterId, idBytes, type NodeId, nodeIdFromBytes, type OpId } from './ids.ts';
 import { LABEL_RECEIPT } from './labels.ts';
@@ -76,12 +77,12 @@ function signedBytes({ clusterId, nodeId, ...rest }: ReceiptBody): Uint8Array {
 }
 
 /**
- * @param nodeSecret Ed25519 secret of the node, 32 bytes.
+ * @param nodeSecret Ed25519 secret of the node, 32 bytes, or what signs with it.
  * @param opIds 1 to RECEIPT_OPERATIONS_MAX, in the order of the batch.
  * @throws KithError `out-of-range` for another number of them.
  */
 export function signReceipt(
-  nodeSecret: Uint8Array,
+  nodeSecret: Uint8Array | Ed25519Signer,
   body: Omit<ReceiptBody, 'count' | 'root'>,
   opIds: readonly OpId[],
 ): BatchReceipt {
@@ -90,7 +91,8 @@ export function signReceipt(
   if (count < 1 || count > RECEIPT_OPERATIONS_MAX) {
     throw new KithError('out-of-range', `a receipt is for 1 to ${RECEIPT_OPERATIONS_MAX} operations, got ${count}`);
   }
-  const signature = ed25519Sign(nodeSecret, signedBytes({ ...body, count, root: merkleRoot(leaves(opIds)) }));
+  const message = signedBytes({ ...body, count, root: merkleRoot(leaves(opIds)) });
+  const signature = typeof nodeSecret === 'function' ? nodeSecret(message) : ed25519Sign(nodeSecret, message);
   return { ...rest, nodeId: idBytes(nodeId), count, signature };
 }
 

@@ -1,5 +1,6 @@
 // What a node has once its store is open: the parts that do its work, and how they hang together.
 
+import { ed25519Signer } from '#crypto';
 import type { Cluster } from '../attestation/index.ts';
 import { KithError } from '../core/errors.ts';
 import type { Clock, Random } from '../core/ports.ts';
@@ -104,7 +105,9 @@ export async function assemble(
   const engine = createDetectionEngine({ executor: deps.executor });
   const indexSets = createIndexSets();
   const writer = createBatchWriter({ clock, store });
-  const ownLog = { clusterId: cluster.id, ...identity, incarnation, bootKey: options.bootKey };
+  const { nodeId, nodeSecret } = identity;
+  const sign = ed25519Signer(nodeSecret.expose());
+  const ownLog = { clusterId: cluster.id, nodeId, sign, incarnation, bootKey: options.bootKey };
   const logs = await openLogs({ store, writer }, ownLog);
   const registrations = createRegistrations(
     {

@@ -4,6 +4,7 @@
 import { ed25519Sign, ed25519Verify, sha256 } from '#crypto';
 import { concatBytes, toBase64Url, utf8 } from '../core/bytes.ts';
 import { decodeCbor, encodeCbor } from '../core/cbor.ts';
+import type { Ed25519Signer } from '../core/crypto/door.ts';
 import { type ClusterId, idBytes, type NodeId, type OpId, type RegId } from '../core/ids.ts';
 import { LABEL_LOG_ENTRY, LABEL_LOG_ENTRY_HASH, LABEL_LOG_WRITER } from '../core/labels.ts';
 import { HEIGHT_MAX } from '../core/registration/limits.ts';
@@ -75,14 +76,15 @@ function signedBytes(clusterId: ClusterId, { signature: _, ...fields }: LogEntry
   return concatBytes(utf8(LABEL_LOG_ENTRY), encodeCbor({ clusterId: idBytes(clusterId), ...fields }));
 }
 
-/** @param nodeSecret Ed25519 secret of the writer's node, 32 bytes. */
+/** @param nodeSecret Ed25519 secret of the writer's node, 32 bytes, or what signs with it. */
 export function signLogEntry(
-  nodeSecret: Uint8Array,
+  nodeSecret: Uint8Array | Ed25519Signer,
   clusterId: ClusterId,
   fields: Omit<LogEntry, 'signature'>,
 ): LogEntry {
-  const unsigned = { ...fields, signature: new Uint8Array(64) };
-  return { ...fields, signature: ed25519Sign(nodeSecret, signedBytes(clusterId, unsigned)) };
+  const message = signedBytes(clusterId, { ...fields, signature: new Uint8Array(64) });
+  const signature = typeof nodeSecret === 'function' ? nodeSecret(message) : ed25519Sign(nodeSecret, message);
+  return { ...fields, signature };
 }
 
 /** Whether the writer's node signed this entry for this cluster. */

@@ -1,6 +1,7 @@
 // The replica of a node over a sealed store of its own, without mesh, chain or detection: real registrations, real
 // logs, heights that a test sets. Boots of one node share its disk.
 
+import { ed25519Signer } from '#crypto';
 import { createWallet, type Wallet, walletKeys, walletPayload } from '../../src/client/index.ts';
 import { KithError } from '../../src/core/errors.ts';
 import type { ClusterId } from '../../src/core/ids.ts';
@@ -78,7 +79,7 @@ export async function bootReplica(name: string, kv: KeyValueStore, options: Boot
   const own = {
     clusterId: replicaCluster,
     nodeId: who.identity.nodeId,
-    nodeSecret: who.nodeSecret,
+    sign: ed25519Signer(who.nodeSecret.expose()),
     incarnation,
     bootKey: seededRandom(`${name} boot ${options.boot ?? incarnation}`).bytes(32),
   };

@@ -36,6 +36,11 @@ export interface CryptoDoor {
   ed25519PublicKey(secret: Uint8Array): Uint8Array;
   ed25519Sign(secret: Uint8Array, message: Uint8Array): Uint8Array;
   /**
+   * A secret imported once for many signatures: in Node the import takes several times as long as signing. It lasts as
+   * long as the function; wiping `secret` does not end it.
+   */
+  ed25519Signer(secret: Uint8Array): Ed25519Signer;
+  /**
    * RFC 8032, section 5.1.7, without cofactor; canonical encodings only; a key or an R of small order is refused.
    * So every verifier gives the same answer to every signature.
    */
@@ -57,6 +62,9 @@ export interface CryptoDoor {
    */
   p256PublicKey(publicKey: Uint8Array): P256PublicKey | undefined;
 }
+
+/** Signs a message: 64 bytes. */
+export type Ed25519Signer = (message: Uint8Array) => Uint8Array;
 
 /** An imported key; see `p256Verify` for what it accepts. */
 export interface P256PublicKey {

@@ -10,7 +10,7 @@ import { shake256 as nobleShake256 } from '@noble/hashes/sha3.js';
 import { concatBytes, equalBytes, leToBigint } from '../bytes.ts';
 import { KithError } from '../errors.ts';
 import { expectHkdfKey, expectLength, plausibleEd25519Point } from './checks.ts';
-import type { P256PublicKey } from './door.ts';
+import type { Ed25519Signer, P256PublicKey } from './door.ts';
 
 const TAG_BYTES = 16;
 
@@ -89,6 +89,12 @@ function openOrUndefined(open: () => Uint8Array, ciphertext: Uint8Array): Uint8A
 export function ed25519PublicKey(secret: Uint8Array): Uint8Array {
   expectLength('an Ed25519 secret', secret, 32);
   return ed25519.getPublicKey(secret);
+}
+
+export function ed25519Signer(secret: Uint8Array): Ed25519Signer {
+  expectLength('an Ed25519 secret', secret, 32);
+  const own = secret.slice();
+  return (message) => ed25519.sign(message, own);
 }
 
 export function ed25519Sign(secret: Uint8Array, message: Uint8Array): Uint8Array {

@@ -16,7 +16,7 @@ import { hchacha } from '@noble/ciphers/chacha.js';
 import { concatBytes, toBase64Url } from '../bytes.ts';
 import { KithError } from '../errors.ts';
 import { expectHkdfKey, expectLength, plausibleEd25519Point } from './checks.ts';
-import type { P256PublicKey } from './door.ts';
+import type { Ed25519Signer, P256PublicKey } from './door.ts';
 
 const TAG_BYTES = 16;
 const EMPTY = new Uint8Array(0);
@@ -167,8 +167,12 @@ function okpPublicKey(curve: OkpCurve, publicKey: Uint8Array): KeyObject {
 
 export const ed25519PublicKey = (secret: Uint8Array): Uint8Array => publicKeyOf('Ed25519', secret);
 
-export const ed25519Sign = (secret: Uint8Array, message: Uint8Array): Uint8Array =>
-  copy(sign(null, message, privateKey('Ed25519', secret)));
+export function ed25519Signer(secret: Uint8Array): Ed25519Signer {
+  const key = privateKey('Ed25519', secret);
+  return (message) => copy(sign(null, message, key));
+}
+
+export const ed25519Sign = (secret: Uint8Array, message: Uint8Array): Uint8Array => ed25519Signer(secret)(message);
 
 export function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (signature.length !== 64 || !plausibleEd25519Point(publicKey)) return false;

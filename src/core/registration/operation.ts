@@ -88,14 +88,23 @@ function wireFields(fields: OperationFields): { [key: string]: CborValue } {
 const signedBytes = (fields: OperationFields): Uint8Array =>
   concatBytes(utf8(LABEL_OPERATION), encodeCbor(wireFields(fields)));
 
-/** Deterministic CBOR of the fields and the signature. */
-export const encodeOperation = (operation: Operation): Uint8Array =>
-  encodeCbor({ ...wireFields(operation), signature: operation.signature });
+/**
+ * Where an operation that was decoded has its bytes: it is encoded again for its id, for the disk and for every member it
+ * goes to. Not enumerable, so that a copy with other fields does not have it.
+ */
+const ENCODED = Symbol('encoded');
+
+/** Deterministic CBOR of the fields and the signature; not to be changed. */
+export function encodeOperation(operation: Operation & { readonly [ENCODED]?: Uint8Array }): Uint8Array {
+  return operation[ENCODED] ?? encodeCbor({ ...wireFields(operation), signature: operation.signature });
+}
 
 /** @throws KithError `too-large`, `malformed`, `bad-shape`, `non-canonical`. The signature is not verified. */
 export function decodeOperation(encoded: Uint8Array, where = 'operation'): Operation {
   const wire: OperationWire = decodeCbor(encoded, operationShape, { bytesMax: OPERATION_BYTES_MAX, where });
-  return { ...wire, clusterId: clusterIdFromBytes(wire.clusterId), regId: regIdFromBytes(wire.regId) };
+  const operation = { ...wire, clusterId: clusterIdFromBytes(wire.clusterId), regId: regIdFromBytes(wire.regId) };
+  // The one encoding there is, or it would have been refused.
+  return Object.defineProperty(operation, ENCODED, { value: encoded.slice() });
 }
 
 /** SHA-256("kith/operation-id/v1" || encoded operation, signature included). */

@@ -1,7 +1,7 @@
 // The log of this boot: what users submit here, entered with the batch it is synced with and signed once for all of it.
 
+import type { Ed25519Signer } from '../../core/crypto/door.ts';
 import { idBytes, type NodeId, type OpId } from '../../core/ids.ts';
-import type { Secret } from '../../core/secret.ts';
 import {
   type AdmissionContext,
   type Admitted,
@@ -22,7 +22,8 @@ import type { LogBook } from './log-book.ts';
 export interface OwnLogOptions {
   readonly clusterId: AdmissionContext['clusterId'];
   readonly nodeId: NodeId;
-  readonly nodeSecret: Secret;
+  /** Signs with the secret of the node. */
+  readonly sign: Ed25519Signer;
   /** Of this boot, from 1. */
   readonly incarnation: number;
   /** A key that only this boot has, 32 bytes. */
@@ -42,7 +43,7 @@ export interface OwnLog {
 }
 
 export function createOwnLog(book: LogBook, options: OwnLogOptions): OwnLog {
-  const { clusterId, nodeId, nodeSecret, incarnation, bootKey } = options;
+  const { clusterId, nodeId, sign, incarnation, bootKey } = options;
   const id = writerIdOf({ nodeId, incarnation, bootKey });
   const listeners = new Set<() => void>();
   const recent = new Map<OpId, OperationBody>();
@@ -54,7 +55,7 @@ export function createOwnLog(book: LogBook, options: OwnLogOptions): OwnLog {
     for (let from = 0; from < operations.length; from += ENTRY_OPERATIONS_MAX) {
       const some = operations.slice(from, from + ENTRY_OPERATIONS_MAX);
       const before = book.inBatch(id);
-      const entry = signLogEntry(nodeSecret.expose(), clusterId, {
+      const entry = signLogEntry(sign, clusterId, {
         nodeId: idBytes(nodeId),
         incarnation,
         bootKey,

@@ -2,12 +2,12 @@
 // verified here, merged and synced by the batch writer, and only then answered.
 
 import { equalBytes } from '../../core/bytes.ts';
+import type { Ed25519Signer } from '../../core/crypto/door.ts';
 import { type NodeId, nodeIdFromBytes, type OpId, opIdFromBytes, type RegId, regIdFromBytes } from '../../core/ids.ts';
 import { type BatchReceipt, signReceipt } from '../../core/receipt.ts';
 import { LIFETIME_BLOCKS, VERSION_AHEAD_BLOCKS_MAX } from '../../core/registration/limits.ts';
 import { decodeOperation } from '../../core/registration/operation.ts';
 import type { DeriveKeys } from '../../core/registration/payload.ts';
-import type { Secret } from '../../core/secret.ts';
 import type { JournalHead } from '../../keyserver/index.ts';
 import {
   type AdmissionContext,
@@ -55,7 +55,8 @@ export interface ReplicaDeps {
 export interface ReplicaOptions {
   readonly clusterId: AdmissionContext['clusterId'];
   readonly nodeId: NodeId;
-  readonly nodeSecret: Secret;
+  /** Signs with the secret of the node. */
+  readonly sign: Ed25519Signer;
   readonly incarnation: number;
   /** Whether the store is known to be the newest this node had: without that it gives no receipts. */
   readonly mayConfirm: () => boolean;
@@ -279,10 +280,10 @@ export function createReplica(deps: ReplicaDeps, options: ReplicaOptions): NodeR
     wanted: () => registrations.wanted(),
     receipt(opIds): BatchReceipt | undefined {
       if (!options.mayConfirm() || opIds.some((opId) => registrations.isPending(opId))) return undefined;
-      const { nodeId, nodeSecret, incarnation } = options;
+      const { nodeId, sign, incarnation } = options;
       const { batchSeq: sequence, rootHash: hash } = store.head;
       const signed = { clusterId, nodeId, incarnation, sequence, hash, height: heights().own };
-      return signReceipt(nodeSecret.expose(), signed, opIds);
+      return signReceipt(sign, signed, opIds);
     },
     onAppended: own.onAppended,
   };

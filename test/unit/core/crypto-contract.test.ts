@@ -146,6 +146,7 @@ describe.each(sides)('#crypto, side %s', (_name, crypto) => {
       () => crypto.xchacha20Poly1305Open(key, odd, tagged, EMPTY),
       () => crypto.ed25519PublicKey(odd),
       () => crypto.ed25519Sign(odd, EMPTY),
+      () => crypto.ed25519Signer(odd),
       () => crypto.x25519PublicKey(odd),
       () => crypto.x25519(odd, key),
       () => crypto.x25519(key, odd),
@@ -160,6 +161,10 @@ describe.each(sides)('#crypto, side %s', (_name, crypto) => {
   it.each(RFC_8032)('signs and verifies as RFC 8032, section 7.1, says: secret %s', (secret, key, message, signed) => {
     expect(toHex(crypto.ed25519PublicKey(fromHex(secret)))).toBe(key);
     expect(toHex(crypto.ed25519Sign(fromHex(secret), fromHex(message)))).toBe(signed);
+    const own = fromHex(secret);
+    const sign = crypto.ed25519Signer(own);
+    own.fill(0);
+    expect([toHex(sign(fromHex(message))), toHex(sign(fromHex(message)))]).toEqual([signed, signed]);
     expect(crypto.ed25519Verify(fromHex(key), fromHex(message), fromHex(signed))).toBe(true);
     expect(crypto.ed25519Verify(fromHex(key), fromHex(`${message}00`), fromHex(signed))).toBe(false);
   });

@@ -63,6 +63,14 @@ describe('operations', () => {
     expect(revoke.expiryHeight).toBe(3000 + LIFETIME_BLOCKS);
   });
 
+  it('are encoded anew when a decoded one is copied with another field', () => {
+    const decoded = decodeOperation(encodeOperation(register));
+    const altered = { ...decoded, version: decoded.version + 1 };
+    expect(decodeOperation(encodeOperation(altered)).version).toBe(decoded.version + 1);
+    expect(operationId(altered)).not.toBe(operationId(decoded));
+    expect(encodeOperation(decoded)).toEqual(encodeOperation(register));
+  });
+
   it('fit the limit even with the greatest numbers', () => {
     const version = 2 ** 48 - LIFETIME_BLOCKS;
     const largest = user.sign({ type: 'register', version, birthday: version, expiryHeight: 2 ** 48 });

@@ -40,7 +40,7 @@ const picture = ({ replica, registrations }: ReplicaNode) => ({
 });
 const forge = (of: EntryWithBodies, node: ReplicaNode, changes: object): EntryWithBodies => {
   const { signature: _, ...fields } = of.entry;
-  return { ...of, entry: signLogEntry(node.nodeSecret.expose(), replicaCluster, { ...fields, ...changes }) };
+  return { ...of, entry: signLogEntry(node.sign, replicaCluster, { ...fields, ...changes }) };
 };
 const ref = (operation: Operation) => ({ opId: operationId(operation), regId: operation.regId });
 
@@ -216,7 +216,7 @@ describe('a forged entry', () => {
     const forged: EntryWithBodies[] = [
       { ...good, entry: { ...good.entry, signature: good.entry.signature.map((byte) => byte ^ 1) } },
       forge(good, other, {}),
-      { ...good, entry: signLogEntry(origin.nodeSecret.expose(), other.nodeId as never, good.entry) },
+      { ...good, entry: signLogEntry(origin.sign, other.nodeId as never, good.entry) },
       forge(good, origin, { previous: new Uint8Array(32).fill(1) }),
       { ...good, bodies: [] },
       { ...good, bodies: [boris.body(boris.register())] },
