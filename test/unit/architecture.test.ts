@@ -76,7 +76,16 @@ const ACCOMPLICES: Record<string, string> = {
   'src/indexer/e.ts': "import './d.ts';\nexport const e = 1;\n",
 };
 
-const LIBRARIES = ['libp2p', 'classic-level', 'fastify', 'pino', 'prom-client', 'commander', '@noble/hashes'];
+const LIBRARIES = [
+  'libp2p',
+  'it-pipe',
+  'classic-level',
+  'fastify',
+  'pino',
+  'prom-client',
+  'commander',
+  '@noble/hashes',
+];
 
 function plant(folder: string, files: Record<string, string>): void {
   for (const [path, source] of Object.entries(files)) {
