@@ -68,7 +68,10 @@ export interface Replica {
   bodiesOf(regId: RegId): Promise<OperationBody[]>;
   /** Which of these operations are held, or were and do not count any more because of one that is. */
   holds(ref: OperationRef): Promise<boolean>;
-  /** Every registration with the ids of its operations, and whether its keys are held; in no order. For audit and snapshot. */
+  /**
+   * Every registration with the ids of its operations, and whether its keys are held; in no order. For audit and
+   * snapshot, which go on with other work in between: what is there throughout comes once, changes do not break it.
+   */
   states(): Iterable<{ readonly regId: RegId; readonly opIds: readonly OpId[]; readonly keys: boolean }>;
   /** Open registrations whose keys are missing here. */
   wanted(): readonly RegId[];

@@ -56,6 +56,7 @@ const PLANTED: [rule: string, file: string, source: string][] = [
   ['through-the-door', 'src/node/b.ts', "import '../fmd/detect.ts';\n"],
   ['system-ports-at-entry-points', 'src/fmd/b.ts', "import '../core/system.ts';\n"],
   ['libp2p-at-home', 'src/p2p/c.ts', "import 'libp2p';\n"],
+  ['it-pipe-at-home', 'src/replication/b.ts', "import 'it-pipe';\n"],
   ['level-at-home', 'src/node/c.ts', "import 'classic-level';\n"],
   ['fastify-at-home', 'src/node/d.ts', "import 'fastify';\n"],
   ['pino-at-home', 'src/node/f.ts', "import 'pino';\n"],
@@ -75,7 +76,16 @@ const ACCOMPLICES: Record<string, string> = {
   'src/indexer/e.ts': "import './d.ts';\nexport const e = 1;\n",
 };
 
-const LIBRARIES = ['libp2p', 'classic-level', 'fastify', 'pino', 'prom-client', 'commander', '@noble/hashes'];
+const LIBRARIES = [
+  'libp2p',
+  'it-pipe',
+  'classic-level',
+  'fastify',
+  'pino',
+  'prom-client',
+  'commander',
+  '@noble/hashes',
+];
 
 function plant(folder: string, files: Record<string, string>): void {
   for (const [path, source] of Object.entries(files)) {

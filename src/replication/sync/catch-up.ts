@@ -54,7 +54,7 @@ export function createCatchUp(deps: {
   });
 
   /** A member that does not give what it announced does not hold up this node. */
-  const believed = (nodeId: NodeId) => backoff.failures(nodeId) < LIES_MAX;
+  const believed = (nodeId: NodeId) => backoff.blamed(nodeId) < LIES_MAX;
   const patient = () => startedAt !== undefined && clock.monotonic() - startedAt < ENTRY_PATIENCE_MS;
 
   function reasonsFor(members: readonly SyncPeer[]): string[] {

@@ -1,7 +1,7 @@
 // What the loops of sync have in common: waiting until somebody rings, backing off from a peer, asking it.
 
 import { sleep } from '../../core/deadline.ts';
-import { KithError } from '../../core/errors.ts';
+import { isKithError, KithError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Random } from '../../core/ports.ts';
 import type { SyncPeer } from '../replica.ts';
@@ -87,27 +87,42 @@ export function createScope(parent: AbortSignal): Scope {
 
 /** Which peers are left alone for now because they failed. */
 export interface Backoff {
-  failed(nodeId: NodeId): void;
+  /** @param error what it was, if the peer may be to blame: it counts if the peer did not give what it should. */
+  failed(nodeId: NodeId, error?: unknown): void;
   worked(nodeId: NodeId): void;
   /** Milliseconds to wait; 0 if it may be asked. */
   left(nodeId: NodeId): number;
-  /** Failures in a row. */
-  failures(nodeId: NodeId): number;
+  /** How often in a row, not counting other failures, it did not give what it should. */
+  blamed(nodeId: NodeId): number;
   forget(nodeId: NodeId): void;
 }
 
+/** Not: lost connections, and this node's own store. */
+const BLAMED = [
+  'peer-lied',
+  'unexpected-answer',
+  'timeout',
+  'truncated',
+  'too-large',
+  'malformed',
+  'bad-shape',
+  'non-canonical',
+] as const;
+
 export function createBackoff(deps: { clock: Clock; random: Random }): Backoff {
   const { clock, random } = deps;
-  const states = new Map<NodeId, { failures: number; until: number }>();
+  const states = new Map<NodeId, { failures: number; blamed: number; until: number }>();
   return {
-    failed(nodeId) {
-      const failures = Math.min(16, (states.get(nodeId)?.failures ?? 0) + 1);
+    failed(nodeId, error) {
+      const before = states.get(nodeId);
+      const failures = Math.min(16, (before?.failures ?? 0) + 1);
+      const blamed = (before?.blamed ?? 0) + (isKithError(error, ...BLAMED) ? 1 : 0);
       const pause = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** (failures - 1));
-      states.set(nodeId, { failures, until: clock.monotonic() + pause + randomBelow(random, pause) });
+      states.set(nodeId, { failures, blamed, until: clock.monotonic() + pause + randomBelow(random, pause) });
     },
     worked: (nodeId) => void states.delete(nodeId),
     left: (nodeId) => Math.max(0, (states.get(nodeId)?.until ?? 0) - clock.monotonic()),
-    failures: (nodeId) => states.get(nodeId)?.failures ?? 0,
+    blamed: (nodeId) => states.get(nodeId)?.blamed ?? 0,
     forget: (nodeId) => void states.delete(nodeId),
   };
 }

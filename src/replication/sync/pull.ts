@@ -141,13 +141,20 @@ export function createPull(deps: PullDeps): Pull {
       const request = wants.map(({ writer, from }) => ({ writer: writerBytes(writer), from }));
       const answer = await ask(peer, { kind: 'pull', wants: request }, ['pulled'], { signal });
       if (answer.logs.length > wants.length || answer.logs.length === 0) throw lied('other logs than asked for');
-      const pages = answer.logs.map(({ entries, first }, i) => pageOf(wants[i]!, entries, first));
-      // The next pages can be asked for while these are taken.
-      for (const [i, page] of pages.entries()) if (page.length > 0) void takePage(nodeId, wants[i]!, page, signal);
+      let problem: unknown;
+      for (const [i, { entries, first }] of answer.logs.entries()) {
+        try {
+          // Not waited for: the next page can be asked for while this one is taken.
+          void takePage(nodeId, wants[i]!, pageOf(wants[i]!, entries, first), signal);
+        } catch (error) {
+          problem ??= error;
+        }
+      }
+      if (problem) throw problem;
       backoff.worked(nodeId);
     } catch (error) {
       if (signal.aborted) return;
-      backoff.failed(nodeId);
+      backoff.failed(nodeId, error);
       deps.failed(nodeId, error);
     } finally {
       asking.delete(nodeId);
@@ -185,7 +192,7 @@ export function createPull(deps: PullDeps): Pull {
     } catch (error) {
       if (signal.aborted) return;
       later();
-      backoff.failed(nodeId);
+      backoff.failed(nodeId, error);
       deps.failed(nodeId, error);
     } finally {
       state.taking -= 1;

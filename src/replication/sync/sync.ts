@@ -164,7 +164,7 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
         return backoff.failed(nodeId);
       } catch (error) {
         if (signal.aborted) throw abortError(signal);
-        backoff.failed(nodeId);
+        backoff.failed(nodeId, error);
         failed(nodeId, error);
       }
     }
