@@ -104,6 +104,8 @@ export interface AnchorLedger {
   settle(position: number, refs: readonly OperationRef[]): Promise<number>;
   /** A member says nobody needs these any more; at a quorum that is believed. */
   heardGone(position: number, tags: readonly string[], from: NodeId): Promise<void>;
+  /** Operations came in: those that no anchor names are pending. */
+  taken(refs: readonly OperationRef[]): void;
   /** Whether this node would know every operation of an anchor that anybody still needs. */
   isComplete(position: number): boolean;
   wipe(): void;
@@ -119,6 +121,8 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
   const withIndex = new Set<number>();
   /** Anchors whose tags could not be told from padding: the key of their epoch was given up before they came. */
   const unread = new Set<number>();
+  /** Named by anchors and not held when that was learnt: they are not pending when they come. */
+  const expected = new Set<OpId>();
   let state: AnchorState = { cursor: 0 };
   let storedCursor = 0;
   let headFull = false;
@@ -147,7 +151,6 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
   }
 
   async function load(): Promise<void> {
-    const anchored = new Set<OpId>();
     for await (const [key, value] of store.entries()) {
       const { kind, position } = readRecordKey(key);
       if (kind === 'state') state = decodeState(value);
@@ -159,7 +162,7 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
         line.insert(placeOf(anchor, anchorHash(clusterId, anchor)));
       } else {
         withIndex.add(position);
-        for (const { opId } of unpackAnchored(value)) anchored.add(opId);
+        for (const { opId } of unpackAnchored(value)) expected.add(opId);
       }
     }
     storedCursor = state.cursor;
@@ -167,7 +170,7 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
     const epoch = epochOf(state.cursor);
     for (const { regId, opIds } of replica.states()) {
       pending.add(
-        opIds.filter((opId) => !anchored.has(opId)).map((opId) => ({ opId, regId })),
+        opIds.filter((opId) => !expected.delete(opId)).map((opId) => ({ opId, regId })),
         epoch,
       );
     }
@@ -323,6 +326,17 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
     return true;
   }
 
+  /** Whether somebody may ask for an operation of an anchor, or one of them has not come here yet. */
+  async function isNeeded(position: number): Promise<boolean> {
+    for (const ref of await indexAt(position)) {
+      if (replica.counts(ref)) return true;
+      if (!expected.has(ref.opId)) continue;
+      if (!(await replica.holds(ref))) return true;
+      expected.delete(ref.opId);
+    }
+    return false;
+  }
+
   /** Records of anchors and operations that nobody can need any more, a few at a time. */
   async function outdated(): Promise<AnchorWrite[]> {
     const writes: AnchorWrite[] = [];
@@ -331,7 +345,7 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
     const due = all.filter((position) => position >= sweptTo).slice(0, SWEEP_RECORDS);
     sweptTo = due.length < SWEEP_RECORDS ? 0 : due.at(-1)! + 1;
     for (const position of new Set([...all.filter((place) => place < oldest), ...due])) {
-      const needed = position >= oldest && (await indexAt(position)).some((ref) => replica.counts(ref));
+      const needed = position >= oldest && (await isNeeded(position));
       // What is wanted beside it is checked against the whole of it.
       if (needed || (wanted.get(position) && position >= oldest)) continue;
       writes.push(put('index', position, undefined));
@@ -416,6 +430,7 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
     if (encoded && !equalBytes(rootOf(entries), decodeAnchor(encoded).root)) return;
     await store.commit([put('index', position, packAnchored(entries))]);
     withIndex.add(position);
+    for (const ref of entries) if (!replica.counts(ref)) expected.add(ref.opId);
     pending.remove(entries.map(({ opId }) => opId));
   }
 
@@ -443,6 +458,12 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
     moveTo: (cursor, options) => alone(() => moveTo(cursor, options)),
     anchorAt: (position) => store.get(recordKey('anchor', position)),
     indexAt,
+    taken(refs) {
+      pending.add(
+        refs.filter(({ opId }) => !expected.delete(opId)),
+        epochOf(deps.height()),
+      );
+    },
     indexed: () => [...withIndex].sort((a, b) => a - b),
     takeIndex: (position, entries) => alone(() => takeIndex(position, entries)),
     settle: (position, refs) => alone(() => settle(position, refs)),

@@ -58,9 +58,10 @@ export function createAnchorSeeker(deps: AnchorSeekerDeps): AnchorSeeker {
       return 'silent';
     }
     const { epoch } = record;
+    // First, so that a crash in between leaves a node that asks again.
+    if (!ledger.keyring.lineage) await takeOver(nodeId);
     await ledger.takeKey(record);
     deps.report?.({ kind: 'log-key-taken', epoch, from: nodeId });
-    await takeOver(nodeId);
     return 'taken';
   }
 
