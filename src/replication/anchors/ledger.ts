@@ -10,7 +10,6 @@ import type { OperationRef } from '../log-entry.ts';
 import {
   type Anchor,
   anchorHash,
-  type CertificateVerdict,
   checkCertificate,
   decodeAnchor,
   encodeAnchor,
@@ -18,6 +17,7 @@ import {
   positionOf,
   tagsOf,
 } from './anchor.ts';
+import { type AnchorLedger, isNext, type Verdict } from './ledger-port.ts';
 import {
   ANCHORS_KEPT,
   EPOCH_BLOCKS,
@@ -28,9 +28,9 @@ import {
   SWEEP_RECORDS,
   TAGS_LARGE,
 } from './limits.ts';
-import { createLine, FIRST, type Line, placeOf } from './line.ts';
-import { createLogKeyring, decodeLogKey, encodeLogKey, type LogKeyRecord, type LogKeyring } from './log-key.ts';
-import { createPending, type Pending } from './pending.ts';
+import { createLine, FIRST, placeOf } from './line.ts';
+import { createLogKeyring, decodeLogKey, encodeLogKey, type LogKeyRecord } from './log-key.ts';
+import { createPending } from './pending.ts';
 import type { AnchorDeps, AnchorWrite } from './ports.ts';
 import {
   type Anchored,
@@ -46,70 +46,12 @@ import {
   type WantedRecord,
 } from './records.ts';
 import { sortedIds, withoutPadding } from './tags.ts';
-import { createWantedTags, type WantedAnchor, type WantedTags } from './wanted.ts';
+import { createWantedTags, type WantedAnchor } from './wanted.ts';
 
 const NOTHING = new Uint8Array(0);
 
 /** Signatures remembered as right: those of some anchors whose copies may follow. */
 const VERIFIED_MAX = 1_024;
-
-export type Verdict =
-  | 'accepted'
-  /** It is there. */
-  | 'known'
-  /** Something as late or later was accepted, or it came too late into a block. */
-  | 'late'
-  /** In a block before its epoch began. */
-  | 'early'
-  /** Not after the newest in the way anchors follow one another. */
-  | 'bad-position'
-  | 'unknown-roster'
-  /** Of a roster that was left long before its epoch. */
-  | 'old-roster'
-  | Exclude<CertificateVerdict, 'valid'>;
-
-/** The newest anchor that counts. */
-export interface Head {
-  readonly epoch: number;
-  readonly seq: number;
-  readonly hash: Uint8Array;
-  /** It names 512 operations: the next may follow in the same epoch. */
-  readonly full: boolean;
-}
-
-export interface AnchorLedger {
-  readonly keyring: LogKeyring;
-  readonly line: Line;
-  readonly pending: Pending;
-  readonly wanted: WantedTags;
-  readonly cursor: number;
-  /** Position of the first anchor that counts here. */
-  readonly base: number;
-  head(): Head | undefined;
-  load(): Promise<void>;
-  takeKey(record: LogKeyRecord): Promise<void>;
-  /** @param from height of the block that carries it; undefined: a member brought it. */
-  consider(anchor: Anchor, from: number | undefined): Promise<Verdict>;
-  /** Takes an anchor that a later one names. */
-  ancestor(anchor: Anchor): Promise<boolean>;
-  /** The cursor moves; what it passed is given up. Written at the end of an epoch or if `now`. */
-  moveTo(cursor: number, options?: { now?: boolean }): Promise<void>;
-  anchorAt(position: number): Promise<Uint8Array | undefined>;
-  indexAt(position: number): Promise<Anchored[]>;
-  /** Positions with records of operations, ascending. */
-  indexed(): readonly number[];
-  /** From another member: what it knows an anchor names. */
-  takeIndex(position: number, entries: readonly Anchored[]): Promise<void>;
-  /** These are held now, or were found: not wanted any more. Only what makes the wanted tags counts. */
-  settle(position: number, refs: readonly OperationRef[]): Promise<number>;
-  /** A member says nobody needs these any more; at a quorum that is believed. */
-  heardGone(position: number, tags: readonly string[], from: NodeId): Promise<void>;
-  /** Operations came in: those that no anchor names are pending. */
-  taken(refs: readonly OperationRef[]): void;
-  /** Whether this node would know every operation of an anchor that anybody still needs. */
-  isComplete(position: number): boolean;
-  wipe(): void;
-}
 
 export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
   const { clusterId, store, replica, rosters } = deps;
@@ -474,12 +416,6 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
       for (const { position } of [...wanted.all()]) wanted.delete(position);
     },
   };
-}
-
-/** Whether an anchor's number follows a position: seq counts on within an epoch and begins anew with each. */
-export function isNext(position: number, { epoch, seq }: { readonly epoch: number; readonly seq: number }): boolean {
-  const headEpoch = Math.floor(position / SEQ_LIMIT);
-  return epoch === headEpoch ? seq === (position % SEQ_LIMIT) + 1 : epoch > headEpoch && seq === 0;
 }
 
 /** A place that is taken by another anchor is deleted and written at once: what is written counts. */
