@@ -190,7 +190,7 @@ export function createAnchors(deps: AnchorDeps): Anchors {
   }
 
   function onTaken(refs: readonly OperationRef[]): void {
-    ledger.pending.add(refs, epochOf(deps.height()));
+    ledger.taken(refs);
     if (ledger.wanted.size > 0) noticed.push(...refs.slice(0, NOTICED_MAX - noticed.length));
   }
 

@@ -3,7 +3,7 @@
 
 import type { ClusterId } from '../../core/ids.ts';
 import { type Anchor, epochOf, positionOf, readAnchorText } from './anchor.ts';
-import type { AnchorLedger, Verdict } from './ledger.ts';
+import type { AnchorLedger, Verdict } from './ledger-port.ts';
 import { ASIDE_MAX, ASIDE_PER_BLOCK, EPOCH_BLOCKS, INCLUSION_EPOCHS, SEQ_LIMIT, UNSEEN_EPOCHS } from './limits.ts';
 import type { AnchorChainBlock, AnchorReport } from './ports.ts';
 

@@ -10,7 +10,6 @@ import type { OperationRef } from '../log-entry.ts';
 import {
   type Anchor,
   anchorHash,
-  type CertificateVerdict,
   checkCertificate,
   decodeAnchor,
   encodeAnchor,
@@ -18,6 +17,7 @@ import {
   positionOf,
   tagsOf,
 } from './anchor.ts';
+import { type AnchorLedger, isNext, type Verdict } from './ledger-port.ts';
 import {
   ANCHORS_KEPT,
   EPOCH_BLOCKS,
@@ -28,9 +28,9 @@ import {
   SWEEP_RECORDS,
   TAGS_LARGE,
 } from './limits.ts';
-import { createLine, FIRST, type Line, placeOf } from './line.ts';
-import { createLogKeyring, decodeLogKey, encodeLogKey, type LogKeyRecord, type LogKeyring } from './log-key.ts';
-import { createPending, type Pending } from './pending.ts';
+import { createLine, FIRST, placeOf } from './line.ts';
+import { createLogKeyring, decodeLogKey, encodeLogKey, type LogKeyRecord } from './log-key.ts';
+import { createPending } from './pending.ts';
 import type { AnchorDeps, AnchorWrite } from './ports.ts';
 import {
   type Anchored,
@@ -46,68 +46,12 @@ import {
   type WantedRecord,
 } from './records.ts';
 import { sortedIds, withoutPadding } from './tags.ts';
-import { createWantedTags, type WantedAnchor, type WantedTags } from './wanted.ts';
+import { createWantedTags, type WantedAnchor } from './wanted.ts';
 
 const NOTHING = new Uint8Array(0);
 
 /** Signatures remembered as right: those of some anchors whose copies may follow. */
 const VERIFIED_MAX = 1_024;
-
-export type Verdict =
-  | 'accepted'
-  /** It is there. */
-  | 'known'
-  /** Something as late or later was accepted, or it came too late into a block. */
-  | 'late'
-  /** In a block before its epoch began. */
-  | 'early'
-  /** Not after the newest in the way anchors follow one another. */
-  | 'bad-position'
-  | 'unknown-roster'
-  /** Of a roster that was left long before its epoch. */
-  | 'old-roster'
-  | Exclude<CertificateVerdict, 'valid'>;
-
-/** The newest anchor that counts. */
-export interface Head {
-  readonly epoch: number;
-  readonly seq: number;
-  readonly hash: Uint8Array;
-  /** It names 512 operations: the next may follow in the same epoch. */
-  readonly full: boolean;
-}
-
-export interface AnchorLedger {
-  readonly keyring: LogKeyring;
-  readonly line: Line;
-  readonly pending: Pending;
-  readonly wanted: WantedTags;
-  readonly cursor: number;
-  /** Position of the first anchor that counts here. */
-  readonly base: number;
-  head(): Head | undefined;
-  load(): Promise<void>;
-  takeKey(record: LogKeyRecord): Promise<void>;
-  /** @param from height of the block that carries it; undefined: a member brought it. */
-  consider(anchor: Anchor, from: number | undefined): Promise<Verdict>;
-  /** Takes an anchor that a later one names. */
-  ancestor(anchor: Anchor): Promise<boolean>;
-  /** The cursor moves; what it passed is given up. Written at the end of an epoch or if `now`. */
-  moveTo(cursor: number, options?: { now?: boolean }): Promise<void>;
-  anchorAt(position: number): Promise<Uint8Array | undefined>;
-  indexAt(position: number): Promise<Anchored[]>;
-  /** Positions with records of operations, ascending. */
-  indexed(): readonly number[];
-  /** From another member: what it knows an anchor names. */
-  takeIndex(position: number, entries: readonly Anchored[]): Promise<void>;
-  /** These are held now, or were found: not wanted any more. Only what makes the wanted tags counts. */
-  settle(position: number, refs: readonly OperationRef[]): Promise<number>;
-  /** A member says nobody needs these any more; at a quorum that is believed. */
-  heardGone(position: number, tags: readonly string[], from: NodeId): Promise<void>;
-  /** Whether this node would know every operation of an anchor that anybody still needs. */
-  isComplete(position: number): boolean;
-  wipe(): void;
-}
 
 export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
   const { clusterId, store, replica, rosters } = deps;
@@ -119,6 +63,8 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
   const withIndex = new Set<number>();
   /** Anchors whose tags could not be told from padding: the key of their epoch was given up before they came. */
   const unread = new Set<number>();
+  /** Named by anchors and not held when that was learnt: they are not pending when they come. */
+  const expected = new Set<OpId>();
   let state: AnchorState = { cursor: 0 };
   let storedCursor = 0;
   let headFull = false;
@@ -147,7 +93,6 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
   }
 
   async function load(): Promise<void> {
-    const anchored = new Set<OpId>();
     for await (const [key, value] of store.entries()) {
       const { kind, position } = readRecordKey(key);
       if (kind === 'state') state = decodeState(value);
@@ -159,7 +104,7 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
         line.insert(placeOf(anchor, anchorHash(clusterId, anchor)));
       } else {
         withIndex.add(position);
-        for (const { opId } of unpackAnchored(value)) anchored.add(opId);
+        for (const { opId } of unpackAnchored(value)) expected.add(opId);
       }
     }
     storedCursor = state.cursor;
@@ -167,7 +112,7 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
     const epoch = epochOf(state.cursor);
     for (const { regId, opIds } of replica.states()) {
       pending.add(
-        opIds.filter((opId) => !anchored.has(opId)).map((opId) => ({ opId, regId })),
+        opIds.filter((opId) => !expected.delete(opId)).map((opId) => ({ opId, regId })),
         epoch,
       );
     }
@@ -323,6 +268,17 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
     return true;
   }
 
+  /** Whether somebody may ask for an operation of an anchor, or one of them has not come here yet. */
+  async function isNeeded(position: number): Promise<boolean> {
+    for (const ref of await indexAt(position)) {
+      if (replica.counts(ref)) return true;
+      if (!expected.has(ref.opId)) continue;
+      if (!(await replica.holds(ref))) return true;
+      expected.delete(ref.opId);
+    }
+    return false;
+  }
+
   /** Records of anchors and operations that nobody can need any more, a few at a time. */
   async function outdated(): Promise<AnchorWrite[]> {
     const writes: AnchorWrite[] = [];
@@ -331,7 +287,7 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
     const due = all.filter((position) => position >= sweptTo).slice(0, SWEEP_RECORDS);
     sweptTo = due.length < SWEEP_RECORDS ? 0 : due.at(-1)! + 1;
     for (const position of new Set([...all.filter((place) => place < oldest), ...due])) {
-      const needed = position >= oldest && (await indexAt(position)).some((ref) => replica.counts(ref));
+      const needed = position >= oldest && (await isNeeded(position));
       // What is wanted beside it is checked against the whole of it.
       if (needed || (wanted.get(position) && position >= oldest)) continue;
       writes.push(put('index', position, undefined));
@@ -416,6 +372,7 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
     if (encoded && !equalBytes(rootOf(entries), decodeAnchor(encoded).root)) return;
     await store.commit([put('index', position, packAnchored(entries))]);
     withIndex.add(position);
+    for (const ref of entries) if (!replica.counts(ref)) expected.add(ref.opId);
     pending.remove(entries.map(({ opId }) => opId));
   }
 
@@ -443,6 +400,12 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
     moveTo: (cursor, options) => alone(() => moveTo(cursor, options)),
     anchorAt: (position) => store.get(recordKey('anchor', position)),
     indexAt,
+    taken(refs) {
+      pending.add(
+        refs.filter(({ opId }) => !expected.delete(opId)),
+        epochOf(deps.height()),
+      );
+    },
     indexed: () => [...withIndex].sort((a, b) => a - b),
     takeIndex: (position, entries) => alone(() => takeIndex(position, entries)),
     settle: (position, refs) => alone(() => settle(position, refs)),
@@ -453,12 +416,6 @@ export function createAnchorLedger(deps: AnchorDeps): AnchorLedger {
       for (const { position } of [...wanted.all()]) wanted.delete(position);
     },
   };
-}
-
-/** Whether an anchor's number follows a position: seq counts on within an epoch and begins anew with each. */
-export function isNext(position: number, { epoch, seq }: { readonly epoch: number; readonly seq: number }): boolean {
-  const headEpoch = Math.floor(position / SEQ_LIMIT);
-  return epoch === headEpoch ? seq === (position % SEQ_LIMIT) + 1 : epoch > headEpoch && seq === 0;
 }
 
 /** A place that is taken by another anchor is deleted and written at once: what is written counts. */

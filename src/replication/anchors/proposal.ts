@@ -5,7 +5,7 @@ import { merkleRoot } from '../../core/merkle.ts';
 import type { RosterEntry } from '../../core/roster.ts';
 import type { OperationRef } from '../log-entry.ts';
 import { type AnchorBody, NO_ANCHOR_HASH, proposersOf } from './anchor.ts';
-import type { Head } from './ledger.ts';
+import type { Head } from './ledger-port.ts';
 import { EPOCH_BLOCKS, SEQ_LIMIT, TAGS_LARGE, TAGS_SMALL, TURN_BLOCKS } from './limits.ts';
 import { buildTags, sortedIds } from './tags.ts';
 

@@ -17,7 +17,7 @@ import {
   positionOf,
 } from './anchor.ts';
 import type { AskMember } from './ask.ts';
-import type { AnchorLedger } from './ledger.ts';
+import type { AnchorLedger } from './ledger-port.ts';
 import { ROUNDS_MAX, TAGS_LARGE, TRIES_MAX } from './limits.ts';
 import type { AnchorDeps } from './ports.ts';
 import { bodyOf, nextPlace, proposerAt, turnAt } from './proposal.ts';

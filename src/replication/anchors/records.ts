@@ -18,7 +18,9 @@ const LETTERS: Readonly<Record<RecordKind, string>> = {
   wanted: 'w',
   unread: 'u',
 };
-const KINDS = new Map(Object.entries(LETTERS).map(([kind, letter]) => [letter.charCodeAt(0), kind as RecordKind]));
+const KINDS: ReadonlyMap<number, RecordKind> = new Map(
+  Object.entries(LETTERS).map(([kind, letter]) => [letter.charCodeAt(0), kind as RecordKind]),
+);
 
 export const recordKey = (kind: RecordKind, position = 0): Uint8Array =>
   concatBytes(utf8(LETTERS[kind]), u64be(position));

@@ -4,7 +4,7 @@ import { toHex } from '../../core/bytes.ts';
 import { isKithError, unreachable } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import { decodeAnchor, tagsOf } from './anchor.ts';
-import type { AnchorLedger } from './ledger.ts';
+import type { AnchorLedger } from './ledger-port.ts';
 import { ANCHORS_PER_PAGE, BODIES_MAX, INDEX_PER_PAGE, PAGE_BYTES_MAX } from './limits.ts';
 import { type AnchorAnswer, type AnchorRequest, encodeBody, pageOf, type WireBody } from './messages.ts';
 import type { AnchorDeps } from './ports.ts';

@@ -6,7 +6,7 @@ import type { NodeId } from '../../core/ids.ts';
 import type { OperationRef } from '../log-entry.ts';
 import { type Anchor, anchorHash, decodeAnchor, epochOf } from './anchor.ts';
 import type { AskMember } from './ask.ts';
-import type { AnchorLedger, Verdict } from './ledger.ts';
+import type { AnchorLedger, Verdict } from './ledger-port.ts';
 import { ANCESTORS_MAX, BODIES_MAX, RETRY_MS_MAX, RETRY_MS_MIN, WANTED_PER_TICK } from './limits.ts';
 import { newLogKey } from './log-key.ts';
 import { decodeBody } from './messages.ts';
@@ -58,9 +58,10 @@ export function createAnchorSeeker(deps: AnchorSeekerDeps): AnchorSeeker {
       return 'silent';
     }
     const { epoch } = record;
+    // First, so that a crash in between leaves a node that asks again.
+    if (!ledger.keyring.lineage) await takeOver(nodeId);
     await ledger.takeKey(record);
     deps.report?.({ kind: 'log-key-taken', epoch, from: nodeId });
-    await takeOver(nodeId);
     return 'taken';
   }
 

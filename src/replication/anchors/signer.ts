@@ -7,7 +7,7 @@ import { idBytes, type NodeId } from '../../core/ids.ts';
 import type { OperationRef } from '../log-entry.ts';
 import { anchorHash, anchorMessage, epochOf } from './anchor.ts';
 import type { AskMember } from './ask.ts';
-import type { AnchorLedger } from './ledger.ts';
+import type { AnchorLedger } from './ledger-port.ts';
 import { BODIES_MAX, HEIGHT_APART_MAX, SIGNED_PER_EPOCH } from './limits.ts';
 import { type AnswerOf, decodeBody, type SignRefusal, type SignRequest } from './messages.ts';
 import type { AnchorDeps } from './ports.ts';

@@ -2,9 +2,11 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { readAnchorText } from '../../../../src/replication/anchors/anchor.ts';
+import { decodeLogKey, encodeLogKey, newLogKey } from '../../../../src/replication/anchors/log-key.ts';
 import { decodeRequest } from '../../../../src/replication/anchors/messages.ts';
 import { type AnchorNode, type AnchorWorld, bodyOf, createAnchorWorld, told } from '../../../support/anchor-world.ts';
 import { clusterId } from '../../../support/registration.ts';
+import { seededRandom } from '../../../support/seeded-random.ts';
 
 let world: AnchorWorld;
 afterEach(() => world?.end());
@@ -210,12 +212,58 @@ describe('anchors of a cluster', () => {
     expect(second.anchors.status()).toMatchObject({ pending: 0, wanted: 0, reasons: [] });
   });
 
+  it('name nothing again when a new member gets old operations late', async () => {
+    const [first, other] = (await cluster({ count: 2 })) as [AnchorNode, AnchorNode];
+    const bodies = register([first, other], 0, 3);
+    await world.mine(30);
+    expect(first.anchors.status()).toMatchObject({ pending: 0 });
+    const late = await world.add('late');
+    await world.start(late);
+    await world.mine(20);
+    late.replica.give(...bodies);
+    expect(late.anchors.status()).toMatchObject({ pending: 0, wanted: 0 });
+    await world.stop(late);
+    await world.start(late);
+    expect(late.anchors.status()).toMatchObject({ pending: 0, wanted: 0 });
+  });
+
+  it('wait for a log key as long as a member that may have one is away', async () => {
+    world = createAnchorWorld();
+    for (const name of ['a', 'b', 'c']) await world.add(name);
+    const [a, b, c] = world.nodes as [AnchorNode, AnchorNode, AnchorNode];
+    c.up = false;
+    await world.mine(1);
+    for (const node of [a, b]) await world.start(node);
+    await world.mine(100);
+    expect(world.texts()).toEqual([]);
+    expect(a.anchors.status().reasons).toContain('no-log-key');
+    await world.start(c);
+    await world.mine(30);
+    expect(world.nodes.flatMap((node) => told(node, 'log-key-made'))).toHaveLength(1);
+    for (const { anchors } of world.nodes) expect(anchors.status().reasons).toEqual([]);
+  });
+
+  it('go on with one log key when two were made', async () => {
+    world = createAnchorWorld();
+    for (const name of ['a', 'b', 'c']) await world.add(name);
+    await world.mine(1);
+    for (const [i, node] of world.nodes.entries()) {
+      const record = newLogKey(seededRandom(`key of ${i}`), world.genesisId, 45 + (i % 2));
+      node.disk.set('6b0000000000000000', Uint8Array.from(encodeLogKey(record)));
+      await world.start(node);
+    }
+    register(world.nodes, 0, 3);
+    await world.mine(200);
+    const lineages = world.nodes.map(({ disk }) => decodeLogKey(disk.get('6b0000000000000000')!).lineage.join());
+    expect(new Set(lineages).size).toBe(1);
+    expect(world.nodes.map(({ anchors }) => anchors.status().pending)).toEqual([0, 0, 0]);
+  });
+
   it('leave a captured node without a key to old tags', async () => {
     const nodes = await cluster();
     register(nodes, 0, 3);
     await world.mine(140);
     const records = [...nodes[0]!.disk].filter(([key]) => key.startsWith('6b'));
-    const { decodeLogKey } = await import('../../../../src/replication/anchors/log-key.ts');
     expect(records).toHaveLength(1);
     // All that is anchored was anchored in epochs before the only key there is.
     const named = told(nodes[0]!, 'accepted').filter(({ operations }) => operations !== 0);
