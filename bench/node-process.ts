@@ -171,6 +171,7 @@ async function open(): Promise<void> {
       indexSets: { ...indexSets, add: sets.timed(indexSets.add), nextSerial: 0 },
       deriveKeys: registrationKeys,
       heights: () => ({ own: 0, cluster: 0 }),
+      settled: () => ({ own: 0, cluster: 0 }),
     },
     { clusterId: cluster.id, ...cluster.configuration.limits, versionFloor: progress.versionFloor },
   );

@@ -21,8 +21,15 @@ import { KithError, messageOf } from '../core/errors.ts';
 import { createLifeCycle } from '../core/life-cycle.ts';
 import { systemClock as clock, systemRandom as random } from '../core/system.ts';
 import { createDefaultExecutor, isDecodableFlag } from '../fmd/index.ts';
-import { type ChainSource, createCometSource, createHttpTransport, createMaspSource } from '../indexer/index.ts';
+import {
+  type ChainSource,
+  createCometClient,
+  createCometSource,
+  createHttpTransport,
+  createMaspSource,
+} from '../indexer/index.ts';
 import { createLibp2pTransport } from '../p2p/index.ts';
+import { anchorPrefix } from '../replication/index.ts';
 import type { ConfigurationErrorCode, NodeConfiguration } from './configuration.ts';
 import { createAdminServer, createHttpServer, type HttpServer } from './http/index.ts';
 import type { Log } from './log.ts';
@@ -90,6 +97,7 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
       cluster,
       disk: createLevelDisk(configuration['data-dir']!),
       sources: sourcesOf(configuration, cluster),
+      chainClients: chainClientsOf(configuration, cluster),
       executor: createDefaultExecutor({
         clock,
         onFallback: (reason) => log.warn('slow-detection', { reason }),
@@ -173,11 +181,17 @@ function badOption(message: string): never {
   throw new KithError<ConfigurationErrorCode>('bad-option', message);
 }
 
+/** Where anchors go: the same endpoints that blocks are read from. */
+const chainClientsOf = (configuration: NodeConfiguration, cluster: Cluster) =>
+  configuration['comet-rpc'].map((url) =>
+    createCometClient({ transport: createHttpTransport(url), clock }, { textPrefix: anchorPrefix(cluster.id) }),
+  );
+
 function sourcesOf(configuration: NodeConfiguration, cluster: Cluster): ChainSource[] {
   const comet = configuration['comet-rpc'].map((url) =>
     createCometSource(
       { transport: createHttpTransport(url), clock, decodable: isDecodableFlag },
-      { textPrefix: `kith/${cluster.id}/` },
+      { textPrefix: anchorPrefix(cluster.id) },
     ),
   );
   const masp = configuration['masp-indexer'].map((url) =>

@@ -67,6 +67,8 @@ export function createMembership(
   const { mesh } = peering;
   const listeners = new Set<() => void>();
   const entryOf = ({ nodeId, platform, operator }: RosterEntry): RosterEntry => ({ nodeId, platform, operator });
+  /** Asked for with every operation: made once for each roster. */
+  let entries: readonly RosterEntry[] | undefined;
   const keeper = createRosterKeeper(
     {
       clock,
@@ -95,6 +97,7 @@ export function createMembership(
         return cluster.configuration.allowUnbacked;
       },
       onChange(view) {
+        entries = undefined;
         log.info('roster', { self: view.self, members: view.members.length });
         for (const listener of [...listeners]) listener();
       },
@@ -107,7 +110,10 @@ export function createMembership(
   });
 
   return {
-    entries: () => keeper.view().members.map(entryOf),
+    entries() {
+      entries ??= keeper.view().members.map(entryOf);
+      return entries;
+    },
     rosters: { now: () => keeper.view(), byHash: (rosterHash) => keeper.byHash(rosterHash) },
     warning() {
       const { missing } = keeper.view();

@@ -17,7 +17,10 @@ export interface NodeInfoDeps {
 }
 
 /** @param options.version of the software. */
-export function nodeInfo({ cluster, condition, company }: NodeInfoDeps, options: { version: string }): NodeInfo {
+export function nodeInfo(
+  { cluster, condition, company, anchored }: NodeInfoDeps & { readonly anchored: number },
+  options: { version: string },
+): NodeInfo {
   const { phase, running, incarnation } = condition;
   const checkpoint = running?.notes.checkpoint;
   const entries = company?.entries() ?? [];
@@ -38,7 +41,7 @@ export function nodeInfo({ cluster, condition, company }: NodeInfoDeps, options:
       chain: running?.tip() ?? 0,
       indexed: checkpoint?.cursor ?? 0,
       detected: running?.detector.detected ?? 0,
-      anchored: 0,
+      anchored,
       first: checkpoint?.start ?? 0,
     },
     members: entries.length || Number(around.serving),

@@ -11,10 +11,11 @@ import { readinessOf } from './readiness.ts';
 import type { Replication } from './replication/replication.ts';
 import type { Running } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
-import type { NodeService, OperationAnswer, RegistrationStatus } from './service.ts';
+import type { NodeService, OperationAnswer, ServiceCall } from './service.ts';
 import type { SetAside } from './set-aside/set-aside.ts';
 import type { createOperationCounter, Pseudonyms } from './telemetry/index.ts';
 import type { TotalRestart } from './total-restart.ts';
+import type { WritePath } from './write-path.ts';
 
 export interface NodeServiceDeps extends NodeInfoDeps {
   readonly log: Log;
@@ -60,11 +61,16 @@ export function createNodeService(deps: NodeServiceDeps, options: { readonly ver
     ];
   }
 
-  async function carryOut(kind: OperationType, id: RegId | undefined, box: SealedBox): Promise<OperationAnswer> {
+  async function carryOut(
+    kind: OperationType,
+    id: RegId | undefined,
+    box: SealedBox,
+    call: ServiceCall,
+  ): Promise<OperationAnswer> {
     const { log, counted } = deps;
     try {
       serving();
-      const answer = await opened()!.operations.carryOut(kind, id, box);
+      const answer = await opened()!.replication.writePath.operations.carryOut(kind, id, box, call);
       counted.accepted(kind);
       log.debug('operation-taken', { kind, registration: opened()?.pseudonyms(parseRegId(answer.id)) });
       return answer;
@@ -76,26 +82,25 @@ export function createNodeService(deps: NodeServiceDeps, options: { readonly ver
     }
   }
 
-  function registration(id: RegId): RegistrationStatus | undefined {
-    const standing = serving().registrations.standing(id);
-    if (standing.kind === 'unknown') return undefined;
-    const status = standing.kind === 'open' ? 'confirmed' : standing.kind;
-    return { id, status, expiryHeight: standing.expiryHeight, confirmations: 1 };
+  function writePath(): WritePath {
+    serving();
+    return opened()!.replication.writePath;
   }
 
   return {
     readiness: () => readinessOf(condition.phase, condition.reasons, condition.running, notes()),
-    node: () => nodeInfo(deps, options),
+    node: () => nodeInfo({ ...deps, anchored: opened()?.replication.anchors()?.anchored ?? 0 }, options),
     members: () => memberInfos(deps),
     attestation: async (nonce, { signal }) => {
       const evidence = deps.evidence();
       if (evidence && condition.phase !== 'draining') return evidence.document(nonce, { signal });
       throw new KithError('not-ready', `The node is ${condition.phase} and has no key to seal to.`);
     },
-    register: (box) => carryOut('register', undefined, box),
-    renew: (id, box) => carryOut('renew', id, box),
-    revoke: (id, box) => carryOut('revoke', id, box),
-    registration,
+    register: (box, call) => carryOut('register', undefined, box, call),
+    renew: (id, box, call) => carryOut('renew', id, box, call),
+    revoke: (id, box, call) => carryOut('revoke', id, box, call),
+    registration: async (id) => writePath().status(id),
+    presentCertificate: (id, encoded) => writePath().presentCertificate(id, encoded),
     indexSet: async (id, lookUp, call) => serving().lookUps.answer(id, lookUp, call),
     recovery: restart.recovery,
     enterRecoveryShare: restart.enterRecoveryShare,

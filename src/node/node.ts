@@ -22,8 +22,8 @@ import { createCondition, heightOf, type OwnCondition } from './condition.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { createNodeService, type Opened } from './node-service.ts';
 import { openNode } from './opening.ts';
-import { createOperations } from './operations.ts';
 import { missingAmongPeers, missingForReady } from './readiness.ts';
+import { createReplication } from './replication/replication.ts';
 import type { Running, RunningDeps, RunningOptions } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
 import type { NodeService } from './service.ts';
@@ -229,6 +229,7 @@ class Node implements KithNode {
         stop: async () => condition.running?.indexer.stop(),
       },
       { name: 'detection', start: () => this.#detect(), stop: async () => condition.running?.detector.stop() },
+      { name: 'replication', start: idle, stop: async () => this.#opened?.replication.stop() },
       { name: 'set-aside', start: idle, stop: () => this.#setAside.stop() },
     ];
   }
@@ -263,15 +264,13 @@ class Node implements KithNode {
     );
   }
 
-  #roster(nodeId: NodeId): RosterEntry[] {
+  #roster(nodeId: NodeId): readonly RosterEntry[] {
     const { attested } = this.#condition;
     if (!attested) return [];
-    const entries = this.#company?.entries();
-    return entries ? [...entries] : [{ nodeId, platform: attested.quote.platform, operator: attested.operator }];
+    return this.#company?.entries() ?? [{ nodeId, platform: attested.quote.platform, operator: attested.operator }];
   }
 
   async #open(signal: AbortSignal): Promise<void> {
-    const { cluster, random } = this.#deps;
     const opening = {
       ...this.#deps,
       condition: this.#condition,
@@ -279,15 +278,27 @@ class Node implements KithNode {
       sealingKeys: this.#sealingKeys,
       setAside: this.#setAside,
     };
-    const onSynced = () => this.#checkReady();
-    const { identity, running } = await openNode(opening, { ...this.#options, onSynced }, signal);
-    const { nodeId, logKey } = identity;
-    const { registrations } = running;
-    const hpkeKeyPair = this.#hpkeKeyPair;
+    const assembling = {
+      // Of this boot alone, both of them.
+      bootKey: this.#company?.peering.bootKey ?? this.#hpkeKeyPair.publicKey,
+      mayConfirm: () => this.#opened?.replication.mayConfirm() ?? false,
+      clusterHeight: () => this.#opened?.replication.clusterHeight,
+      onSynced: () => this.#checkReady(),
+    };
+    const { launched, running } = await openNode(opening, { ...this.#options, ...assembling }, signal);
+    const { nodeId, logKey } = launched.identity;
     this.#claimed = nodeId;
     this.#evidence = this.#evidenceFor(nodeId);
     this.#opened = {
-      operations: createOperations({ random, registrations, hpkeKeyPair, clusterId: cluster.id, nodeId }),
+      replication: createReplication({
+        ...this.#deps,
+        company: this.#company,
+        condition: this.#condition,
+        launched,
+        running,
+        hpkeKeyPair: this.#hpkeKeyPair,
+        roster: () => this.#roster(nodeId),
+      }),
       pseudonyms: createPseudonyms(logKey),
     };
   }
@@ -308,6 +319,7 @@ class Node implements KithNode {
   async #detect(): Promise<void> {
     this.#condition.enter('catching-up', ['catching up with the chain']);
     this.#catchingUpSince = this.#deps.clock.monotonic();
+    await this.#opened!.replication.start({});
     await this.#condition.running!.detector.start();
     const check = () => {
       this.#checkReady();
@@ -322,7 +334,8 @@ class Node implements KithNode {
     const waitedMs = this.#deps.clock.monotonic() - this.#catchingUpSince;
     const missing = [
       ...missingForReady(running),
-      ...missingAmongPeers(this.#condition.rollback, this.#company?.notEntrusted() ?? 0, waitedMs),
+      ...missingAmongPeers(this.#company?.notEntrusted() ?? 0, waitedMs),
+      ...(this.#opened?.replication.missing() ?? []),
     ];
     this.#condition.enter(missing.length === 0 ? 'ready' : 'catching-up', missing);
   }

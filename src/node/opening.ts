@@ -3,10 +3,10 @@
 import type { Company } from './company.ts';
 import type { OwnCondition } from './condition.ts';
 import { launch } from './launch.ts';
-import type { NodeIdentity } from './launched.ts';
+import type { Launched } from './launched.ts';
 import { recoveryKeysOf } from './recovery-wrap.ts';
 import { findRollback } from './rollback.ts';
-import { assemble, type Running, type RunningDeps, type RunningOptions } from './running.ts';
+import { type AssembleOptions, assemble, type Running, type RunningDeps, type RunningOptions } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
 import type { SetAside } from './set-aside/set-aside.ts';
 
@@ -18,14 +18,14 @@ export interface OpeningDeps extends RunningDeps {
 }
 
 export interface OpenedNode {
-  readonly identity: NodeIdentity;
+  readonly launched: Launched;
   readonly running: Running;
 }
 
 /** @throws KithError of the store, before anything of it was used. */
 export async function openNode(
   deps: OpeningDeps,
-  options: RunningOptions & { readonly onSynced: () => void },
+  options: RunningOptions & AssembleOptions,
   signal: AbortSignal,
 ): Promise<OpenedNode> {
   const { cluster, log, condition, sealingKeys, setAside } = deps;
@@ -48,5 +48,5 @@ export async function openNode(
   log.info('store-open', { nodeId: identity.nodeId, fresh, registrations: running.registrations.counts.held });
   const warning = sealingKeys.warning();
   if (warning) log.warn('unbacked', { reason: warning });
-  return { identity, running };
+  return { launched, running };
 }

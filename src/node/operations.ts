@@ -9,7 +9,7 @@ import type { HpkeKeyPair } from '../core/hpke.ts';
 import { type ClusterId, idBytes, type NodeId, type RegId } from '../core/ids.ts';
 import type { Random } from '../core/ports.ts';
 import { encodeReceipt } from '../core/receipt.ts';
-import { type OperationType, operationId } from '../core/registration/operation.ts';
+import type { OperationType } from '../core/registration/operation.ts';
 import { decodeSubmission, type Submission } from '../core/registration/submission.ts';
 import { fromSealedBox, openRequest, type SealedBox } from '../core/sealed-request.ts';
 import type { ConfirmationOutcome, Confirmations, OperationRef } from '../replication/index.ts';

@@ -1,6 +1,5 @@
 // Whether a node serves, and what an operator should know of it: phase and reasons, made out of the parts' states.
 
-import type { Rollback } from './rollback.ts';
 import type { Running } from './running.ts';
 import type { Phase, Readiness } from './service.ts';
 
@@ -24,10 +23,7 @@ export function missingForReady({ indexer, detector, tip }: Running): string[] {
  * What custody and members keep it from becoming ready for.
  * @param notEntrusted members that have no share here yet. @param waitedMs since it began to catch up.
  */
-export function missingAmongPeers(rollback: Rollback | undefined, notEntrusted: number, waitedMs: number): string[] {
-  if (rollback) {
-    return [`rollback: the disk ends with batch ${rollback.found}, members remember ${rollback.remembered}`];
-  }
+export function missingAmongPeers(notEntrusted: number, waitedMs: number): string[] {
   if (notEntrusted === 0 || waitedMs > REDEPOSIT_WAIT_MS) return [];
   return [`${notEntrusted} members have not entrusted their shares again`];
 }

@@ -2,6 +2,7 @@
 
 import { ed25519Signer } from '#crypto';
 import type { Cluster } from '../attestation/index.ts';
+import type { Ed25519Signer } from '../core/crypto/door.ts';
 import { KithError } from '../core/errors.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import {
@@ -12,7 +13,14 @@ import {
   type IndexSets,
   registrationKeys,
 } from '../fmd/index.ts';
-import { type ChainSource, createIndexer, type Indexer, type NoteStore, openNoteStore } from '../indexer/index.ts';
+import {
+  type ChainClient,
+  type ChainSource,
+  createIndexer,
+  type Indexer,
+  type NoteStore,
+  openNoteStore,
+} from '../indexer/index.ts';
 import type { ClusterHeight, Heights } from '../replication/index.ts';
 import { createDetector, type Detector } from './detection/detector.ts';
 import { createMatchLog, type MatchLog } from './detection/match-log.ts';
@@ -37,6 +45,8 @@ export interface RunningDeps {
   /** In order of preference. */
   readonly sources: readonly ChainSource[];
   readonly executor: DetectionExecutor;
+  /** Endpoints of the chain that take transactions, in order of preference. */
+  readonly chainClients: readonly Pick<ChainClient, 'send'>[];
 }
 
 export interface RunningOptions {
@@ -55,6 +65,8 @@ export interface AssembleOptions {
 }
 
 export interface Running {
+  /** Ed25519 by the node key. */
+  readonly sign: Ed25519Signer;
   readonly store: SealedStore;
   readonly identity: NodeIdentity;
   readonly rows: KeyValueStore;
@@ -161,6 +173,7 @@ export async function assemble(
     onSynced,
   });
   return {
+    sign,
     store,
     identity,
     rows,

@@ -51,7 +51,8 @@ async function route(service: NodeService, { path, body, signal }: Asked) {
     const query = { since: Number(searchParams.get('since')), waitMs: 1000 * Number(searchParams.get('wait')) };
     return ok(known(await service.indexSet(parseRegId(id), query, call)));
   }
-  if (noun === 'registrations' && body === undefined) return ok(known(service.registration(parseRegId(id))));
+  if (noun === 'registrations' && body === undefined)
+    return ok(known(await service.registration(parseRegId(id), call)));
   if (verb === 'certificate' && body !== undefined) {
     const { certificate } = JSON.parse(body) as { certificate: string };
     const answer = service.presentCertificate(parseRegId(id), certificate);

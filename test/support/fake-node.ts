@@ -229,7 +229,7 @@ export function createFakeNode(deviations: Deviations = {}): FakeNode {
     register: async (box) => operate('register', box),
     renew: async (_id, box) => operate('renew', box),
     revoke: async (_id, box) => operate('revoke', box),
-    registration(id) {
+    async registration(id) {
       const held = registrations.get(id);
       if (!held) return undefined;
       const status = held.revoked ? 'revoked' : 'confirmed';

@@ -57,7 +57,7 @@ export function fakeService(changes: Partial<NodeService> = {}) {
       asked.push([id, box]);
       return answer;
     },
-    registration: (id: RegId) => ({ id, status: 'confirmed', expiryHeight: 9, confirmations: 1 }),
+    registration: async (id: RegId) => ({ id, status: 'confirmed', expiryHeight: 9, confirmations: 1 }),
     presentCertificate: (id, encoded) => {
       asked.push([id, encoded]);
       return { id, status: 'wanted' };

@@ -82,7 +82,7 @@ export function userOf({ node, cluster, clock }: Pick<TestNode, 'node' | 'cluste
     },
     renew: (expiryHeight: number, version = height()) => send('renew', sign({ type: 'renew', version, expiryHeight })),
     revoke: (version = height()) => send('revoke', sign({ type: 'revoke', version })),
-    status: () => node.service.registration(id),
+    status: () => node.service.registration(id, call()),
     /** The sealed answer of the moment. */
     ask: (since = 0, waitMs = 0) => node.service.indexSet(id, { since, waitMs }, call()),
     async read(since = 0): Promise<OpenedIndexSet | undefined> {

@@ -86,7 +86,13 @@ export async function bootReplica(name: string, kv: KeyValueStore, options: Boot
   const logs = await openLogs({ store, writer }, own);
   const engine = createDetectionEngine({ executor: createInlineExecutor({ clock }) });
   const indexSets = createIndexSets();
-  const deps = { store, writer, heights: (): Heights => ({ ...heights }), deriveKeys: registrationKeys };
+  const deps = {
+    store,
+    writer,
+    heights: (): Heights => ({ ...heights }),
+    settled: (): Heights => ({ ...heights }),
+    deriveKeys: registrationKeys,
+  };
   const registrations = createRegistrations(
     { ...deps, engine, indexSets, enter: logs.own.enter, ending: logs.book.ending },
     { clusterId: replicaCluster, registrationsMax, lifetimeBlocksMax: 1_600_000, versionFloor: 0 },

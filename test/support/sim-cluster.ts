@@ -5,7 +5,7 @@ import { createSimulatedCollateral, createSimulatedSource } from '../../src/atte
 import type { Clock, Timer } from '../../src/core/ports.ts';
 import type { Devnet } from '../../src/devnet/index.ts';
 import { createInlineExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
-import { createCometSource } from '../../src/indexer/index.ts';
+import { createCometClient, createCometSource } from '../../src/indexer/index.ts';
 import type { LogFields } from '../../src/node/log.ts';
 import { createNode, type KithNode } from '../../src/node/node.ts';
 import { createMemoryNetwork, type MemoryNetwork, type Transport } from '../../src/p2p/index.ts';
@@ -105,6 +105,9 @@ export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUn
               ),
             ],
             executor: createInlineExecutor({ clock: own }),
+            chainClients: [
+              createCometClient({ transport: devnet.transport(name), clock: own }, { textPrefix: 'kith/' }),
+            ],
             custody: { kind: 'members', transport },
             quoteSource: createSimulatedSource({ clock: own }, platform, measurements),
             collateralSources: [createSimulatedCollateral(pki)],

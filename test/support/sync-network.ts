@@ -14,7 +14,6 @@ import {
   type SyncHead,
   type SyncPeer,
   type SyncReport,
-  type WantedTags,
 } from '../../src/replication/index.ts';
 import { createManualClock } from './manual-clock.ts';
 import { createMemoryReplica, type MemoryReplica } from './memory-replica.ts';
@@ -56,7 +55,6 @@ export interface NodeOptions {
   readonly pull?: boolean;
   readonly phase?: string;
   readonly replica?: MemoryReplica;
-  readonly wantedTags?: WantedTags;
 }
 
 export function createSyncWorld(options: SyncFaults & { seed?: string } = {}) {
@@ -174,7 +172,6 @@ export function createSyncWorld(options: SyncFaults & { seed?: string } = {}) {
           of: (nodeId) => node.heads.get(nodeId),
           note: (nodeId, head) => void node.heads.set(nodeId, head),
         },
-        ...(given.wantedTags ? { wantedTags: given.wantedTags } : {}),
         onReceipts: (nodeId, refs, receipt) => void node.receipts.push({ nodeId, refs, receipt }),
         onDivergence: (divergence) => void node.divergences.push(divergence),
         report: (event) => void node.reports.push(event),

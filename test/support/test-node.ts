@@ -7,7 +7,7 @@ import { toBase64Url } from '../../src/core/bytes.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { Devnet } from '../../src/devnet/index.ts';
 import { createInlineExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
-import { type ChainSource, createCometSource } from '../../src/indexer/index.ts';
+import { type ChainSource, createCometClient, createCometSource } from '../../src/indexer/index.ts';
 import { type Disk, LISTED_MAX, type SetAsideStore } from '../../src/node/disk.ts';
 import type { Log, LogFields } from '../../src/node/log.ts';
 import { createNode, type KithNode, type NodeDeps } from '../../src/node/node.ts';
@@ -185,6 +185,7 @@ export function createTestNode(options: TestNodeOptions): TestNode {
       cluster,
       disk,
       sources: options.sources?.(clock) ?? comet(),
+      chainClients: [createCometClient({ transport: devnet.transport('comet'), clock }, { textPrefix: 'kith/' })],
       executor: createInlineExecutor({ clock }),
       custody: { kind: 'injected', keys },
       quoteSource: createSimulatedSource({ clock }, platform, measurements),

@@ -25,10 +25,14 @@ export interface CatchingUp {
   stop(): void;
   /** Why this node is not ready as far as the members are concerned; notices the end of a rollback. */
   missing(): string[];
+  /** Whether this node knows what members remember of it, so that its word counts. */
+  mayConfirm(): boolean;
 }
 
 /** Members that announce something are asked at most so often what they remember of this node. */
 const ASK_AGAIN_MS = 1_000;
+/** So many times nobody answers before this node goes on without: as long as sync waits for somebody to be there. */
+const ASKED_IN_VAIN_MAX = 30;
 
 export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
   const { clock, log, condition, sync } = deps;
@@ -37,6 +41,8 @@ export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
   let unsubscribe: (() => void) | undefined;
   let askedAtMs = Number.NEGATIVE_INFINITY;
   let asking = false;
+  let asked = false;
+  let failures = 0;
 
   async function askHeads(): Promise<void> {
     if (asking || signal.aborted || condition.phase !== 'catching-up') return;
@@ -45,6 +51,8 @@ export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
     askedAtMs = clock.monotonic();
     try {
       const heads = await sync.askHeads({ signal });
+      if (heads.length === 0) failures += 1;
+      else asked = true;
       const before = heads.filter(({ head }) => head.incarnation < deps.incarnation);
       const found = findRollback(deps.head, before);
       if (!found || condition.rollback || condition.phase !== 'catching-up') return;
@@ -70,9 +78,16 @@ export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
       stopping.abort();
       unsubscribe?.();
     },
+    mayConfirm: () => condition.rollback === undefined && (asked || condition.phase === 'ready'),
     missing() {
       const { rollback } = condition;
-      if (!rollback) return sync.missing();
+      if (!rollback) {
+        look();
+        return [
+          ...(asked || failures >= ASKED_IN_VAIN_MAX ? [] : ['asking members what they remember of this node']),
+          ...sync.missing(),
+        ];
+      }
       const coverage = sync.coverage();
       const where = `rollback: the disk ends with batch ${rollback.found}, members remember ${rollback.remembered}`;
       if (coverage.kind === 'behind') return [where, ...coverage.why];

@@ -1,7 +1,6 @@
 // Replication as one node runs it: sync, anchors and heights over the mesh, the write path over all of them. A node
 // whose key is injected has no company: it confirms alone, and nothing is sent.
 
-import { ed25519Sign } from '#crypto';
 import type { Cluster } from '../../attestation/index.ts';
 import { deadline } from '../../core/deadline.ts';
 import type { HpkeKeyPair } from '../../core/hpke.ts';
@@ -54,6 +53,8 @@ export interface Replication extends Part {
   readonly clusterHeight: ClusterHeight | undefined;
   /** What keeps this node from serving; looks again at whether it was rolled back and has caught up. */
   missing(): string[];
+  /** Whether this node's word about what it holds counts: not before it knows that its disk is not an old one. */
+  mayConfirm(): boolean;
   /** What operators should know although it serves. */
   notes(): string[];
   anchors(): AnchorStatus | undefined;
@@ -88,6 +89,7 @@ function alone(deps: ReplicationDeps): Replication {
     sync: undefined,
     clusterHeight: undefined,
     missing: () => [],
+    mayConfirm: () => true,
     notes: () => [],
     anchors: () => undefined,
   };
@@ -104,7 +106,7 @@ function inCompany(deps: ReplicationDeps, company: Company): Replication {
   const { signal } = stopping;
   const clusterId = cluster.id;
   const recent = createRecentBlocks();
-  const sign = (message: Uint8Array) => ed25519Sign(identity.nodeSecret.expose(), message);
+  const { sign } = running;
 
   const clusterHeight = createClusterHeight({
     clock,
@@ -124,7 +126,12 @@ function inCompany(deps: ReplicationDeps, company: Company): Replication {
       peers: replicationPeers(mesh, 'sync'),
       roster,
       height: () => Math.min(running.tip(), clusterHeight.settledHeight()),
-      heads: { own: replica.head, of: replica.headOf, note: replica.noteHead },
+      // A head of this boot takes the place of what members remember of the one before: they are asked first.
+      heads: {
+        own: () => (catchingUp.mayConfirm() ? replica.head() : undefined),
+        of: replica.headOf,
+        note: replica.noteHead,
+      },
       onReceipts: (from, refs, receipt) => writePath.confirmations.noteReceipts(from, refs, receipt),
       onDivergence: (divergence) => logDivergence(log, divergence),
       report: (event) => logSync(log, event),
@@ -236,6 +243,7 @@ function inCompany(deps: ReplicationDeps, company: Company): Replication {
     sync,
     clusterHeight,
     missing: catchingUp.missing,
+    mayConfirm: catchingUp.mayConfirm,
     notes() {
       const { disputed } = clusterHeight.report();
       return [

@@ -226,7 +226,7 @@ describe('a recovery', () => {
     expect([error?.code, reports.at(-1)]).toMatchObject(['aborted', { shares: 0, needed: 2 }]);
     const one = await triedFor(world, owner, 60_000, {
       among: [here],
-      restarted: (nodeId) => nodeId === gone[0]!.entry.nodeId,
+      hasRestarted: (nodeId) => nodeId === gone[0]!.entry.nodeId,
     });
     // One share may still be out there, and it takes two.
     expect(one.error).toBeUndefined();

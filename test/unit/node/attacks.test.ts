@@ -122,6 +122,7 @@ describe('a node whose host tampers with its disk', () => {
     await test.ready();
     expect(disk.asides()).toBe(1);
     expect(test.lines.some(({ event }) => event === 'store-set-aside')).toBe(true);
-    expect(test.node.service.registration(userOf(test, users[1]!).id)).toBeUndefined();
+    const { id } = userOf(test, users[1]!);
+    expect(await test.node.service.registration(id, { signal: new AbortController().signal })).toBeUndefined();
   });
 });

@@ -69,12 +69,13 @@ function bench(
     nodeId: me.nodeId,
     hpkeKeyPair,
     registrations: {
-      submit: async () => given.outcome ?? { kind: 'taken', regId: id, expiryHeight: 500, repeated: false },
+      submit: async () =>
+        given.outcome ?? { kind: 'taken', ...ref, expiryHeight: 500, repeated: false, origin: undefined },
       standing: () => given.standing ?? { kind: 'unknown' },
     },
     roster: () => entriesOf(members),
     receipt: (opIds) => (given.rollback ? undefined : batchReceiptOf(me, opIds, cluster.id)),
-    holding: () => holding,
+    holding: async () => holding,
     ask: (refs) => void asked.push(...refs),
     want: (what, holders) => !given.full && wanted.push([what, holders]) > 0,
   });
@@ -124,7 +125,7 @@ describe('an operation of a user', () => {
 
   it('asks the others again if it was held before', async () => {
     const { clock, give, send, asked } = bench({
-      outcome: { kind: 'taken', regId: id, expiryHeight: 500, repeated: true },
+      outcome: { kind: 'taken', ...ref, expiryHeight: 500, repeated: true, origin: undefined },
     });
     const answer = send();
     await clock.advance(100);
@@ -203,13 +204,12 @@ describe('the state of a registration', () => {
     });
   });
 
-  it('that ended, or is unknown, is not pending', () => {
-    expect(bench({ standing: { kind: 'expired', birthday: 0, expiryHeight: 9 } }).path.status(id)?.status).toBe(
-      'expired',
-    );
-    expect(bench({ standing: { kind: 'revoked', expiryHeight: 9 } }).path.status(id)?.status).toBe('revoked');
-    expect(bench().path.status(id)).toBeUndefined();
-    expect(bench({ standing: open, members: [me] }).path.status(id)?.status).toBe('confirmed');
+  it('that ended, or is unknown, is not pending', async () => {
+    const statusOf = async (given: Parameters<typeof bench>[0]) => (await bench(given).path.status(id))?.status;
+    expect(await statusOf({ standing: { kind: 'expired', birthday: 0, expiryHeight: 9 } })).toBe('expired');
+    expect(await statusOf({ standing: { kind: 'revoked', expiryHeight: 9 } })).toBe('revoked');
+    expect(await statusOf({})).toBeUndefined();
+    expect(await statusOf({ standing: open, members: [me] })).toBe('confirmed');
   });
 });
 

@@ -146,7 +146,7 @@ describe('the HTTP API', () => {
   });
 
   it('answers other media types, unknown paths and unknown registrations with problems', async () => {
-    const { app } = await appOf({ registration: () => undefined, indexSet: async () => undefined });
+    const { app } = await appOf({ registration: async () => undefined, indexSet: async () => undefined });
     const text = {
       method: 'POST' as const,
       url: '/v1/registrations',

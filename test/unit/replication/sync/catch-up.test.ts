@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { operationId } from '../../../../src/core/registration/operation.ts';
-import type { OperationBody, SyncPeer } from '../../../../src/replication/index.ts';
 import { OWN_LOG_CACHE_BYTES_MAX, PUSHES_IN_FLIGHT } from '../../../../src/replication/sync/limits.ts';
 import { decodeSyncRequest } from '../../../../src/replication/sync/messages.ts';
 import { createMemoryReplica } from '../../../support/memory-replica.ts';
@@ -178,27 +177,18 @@ describe('what is wanted', () => {
     await world.stop();
   });
 
-  it('by a tag is asked for from all members, and taken', async () => {
+  it('looks for a registration that a user says others have, and gives up after some turns', async () => {
     const world = createSyncWorld();
-    const asked: SyncPeer[] = [];
-    let open = 1;
-    const wantedTags = {
-      get size() {
-        return open;
-      },
-      async fetch(peer: SyncPeer): Promise<OperationBody[]> {
-        asked.push(peer);
-        if (asked.length < 3) return [];
-        open = 0;
-        return [register(1)];
-      },
-    };
-    await world.join('a');
-    await world.join('b');
-    const c = await world.join('c', { wantedTags });
+    const a = await world.join('a');
+    const c = await world.join('c', { pull: false });
+    await world.clock.advance(1_000);
+    await a.replica.takeBodies([register(1)]);
+    expect(c.sync.want(ref(1).regId, [a.identity.nodeId])).toBe(true);
+    expect(c.sync.want(ref(9).regId, [a.identity.nodeId])).toBe(true);
     await world.clock.advance(20_000);
-    expect(new Set(asked.map(({ nodeId }) => nodeId)).size).toBe(2);
     expect(await c.replica.holds(ref(1))).toBe(true);
+    await world.clock.advance(3_600_000);
+    expect(await c.replica.holds(ref(9))).toBe(false);
     await world.stop();
   });
 });
