@@ -6,7 +6,7 @@ import type { Disk } from '../../src/node/disk.ts';
 import type { ByteStream, Connection, Transport } from '../../src/p2p/index.ts';
 
 /** Calls that change something outside of the boot, in the order they are made. */
-export type PortCall = 'batch' | 'header-begins' | 'header-written' | 'message';
+export type PortCall = 'batch' | 'header-begins' | 'header-written' | 'custody-message';
 
 export interface Life {
   readonly alive: boolean;
@@ -67,26 +67,35 @@ export function mortalDisk(disk: Disk, life: Life): Disk {
           life.call('header-written');
         }),
     },
-    openSealed: () => whileAlive(() => disk.openSealed()),
+    openSealed: () =>
+      whileAlive(async () => {
+        const kv = await disk.openSealed();
+        return { ...kv, batch: async (ops, options) => (life.call('batch') ? kv.batch(ops, options) : never()) };
+      }),
     openChain: (how) => whileAlive(() => disk.openChain(how)),
     setAside: () => whileAlive(() => disk.setAside()),
   };
 }
 
-/** Each chunk that is written is a `message`. */
+const CUSTODY_PROTOCOL = '/kith/custody/1';
+
+/** Each chunk that is written to a stream of custody is a call; other protocols change nothing outside. */
 export function mortalTransport(transport: Transport, life: Life): Transport {
-  const stream = (inner: ByteStream): ByteStream => ({
+  const stream = (protocol: string, inner: ByteStream): ByteStream => ({
     ...inner,
-    write: async (bytes) => (life.call('message') ? inner.write(bytes) : never()),
+    async write(bytes) {
+      const goesOut = protocol === CUSTODY_PROTOCOL ? life.call('custody-message') : life.alive;
+      return goesOut ? inner.write(bytes) : never();
+    },
   });
   const connection = (inner: Connection): Connection => ({
     ...inner,
     closed: inner.closed,
     async openStream(protocol, options) {
       if (!life.alive) return never();
-      return stream(await inner.openStream(protocol, options));
+      return stream(protocol, await inner.openStream(protocol, options));
     },
-    onStream: (handler) => inner.onStream((protocol, opened) => handler(protocol, stream(opened))),
+    onStream: (handler) => inner.onStream((protocol, opened) => handler(protocol, stream(protocol, opened))),
   });
   return {
     ...transport,

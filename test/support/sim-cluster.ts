@@ -10,6 +10,7 @@ import {
   type QuoteSource,
 } from '../../src/attestation/index.ts';
 import type { NodeId } from '../../src/core/ids.ts';
+import type { Random } from '../../src/core/ports.ts';
 import type { Devnet } from '../../src/devnet/index.ts';
 import { createInlineExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
 import { createCometSource } from '../../src/indexer/index.ts';
@@ -39,6 +40,8 @@ export interface MachineOptions {
   readonly measurements?: MeasurementSet;
   /** In place of the platform's own quotes. */
   readonly quotes?: (genuine: QuoteSource) => QuoteSource;
+  /** Looks at what the machine draws by chance. */
+  readonly random?: (genuine: Random) => Random;
 }
 
 export interface BootOptions {
@@ -108,7 +111,8 @@ export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUn
     let running: Boot | undefined;
 
     function boot(options: BootOptions = {}): KithNode {
-      const random = seededRandom(`${SIM_SEED} ${name} ${address} boot ${++boots}`);
+      const seeded = seededRandom(`${SIM_SEED} ${name} ${address} boot ${++boots}`);
+      const random = given.random?.(seeded) ?? seeded;
       const life = createLife(options.onCall);
       const own = mortalClock(clock, life);
       const log =
@@ -204,7 +208,13 @@ export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUn
       const began = clock.monotonic();
       while (!condition()) {
         if (clock.monotonic() - began > seconds * 1_000) {
-          const states = machines.map(({ name, node }) => `${name}: ${JSON.stringify(node.service.readiness())}`);
+          const states = machines.map(({ name, node, lines }) =>
+            [
+              name,
+              JSON.stringify(node.service.readiness()),
+              ...lines.slice(-8).map((line) => JSON.stringify(line)),
+            ].join('\n  '),
+          );
           throw new Error(`KITH_SEED=${SIM_SEED}: not within ${seconds} s\n${states.join('\n')}`);
         }
         await clock.advance(100);

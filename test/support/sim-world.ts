@@ -1,6 +1,7 @@
 // Clusters of whole nodes as the simulations begin with them.
 
 import { onTestFinished } from 'vitest';
+import type { Cluster } from '../../src/attestation/index.ts';
 import { createDevnet } from '../../src/devnet/index.ts';
 import { madeUpLines, replayOf } from './replay.ts';
 import { createSimCluster, type SimCluster, type SimMachine } from './sim-cluster.ts';
@@ -8,10 +9,18 @@ import { testCluster } from './test-cluster.ts';
 
 const LINES = madeUpLines(1_000, 30).filter(({ flags }) => flags === null);
 
+const backedOnly = () => testCluster({ allowUnbacked: false });
+
+export interface WorldOptions {
+  readonly cluster?: Cluster;
+  /** Whether the test itself stops the machines: in hooks. */
+  readonly lasting?: boolean;
+}
+
 /** A chain and a network without machines; they are stopped when the test is done. */
-export function emptyWorld(cluster = testCluster({ allowUnbacked: false })): SimCluster {
+export function emptyWorld({ cluster = backedOnly(), lasting = false }: WorldOptions = {}): SimCluster {
   const sim = createSimCluster(createDevnet({ replay: replayOf(LINES), startAfter: 20 }), cluster);
-  onTestFinished(() => sim.stopAll());
+  if (!lasting) onTestFinished(() => sim.stopAll());
   return sim;
 }
 
@@ -26,11 +35,8 @@ export const allBacked = (machines: readonly SimMachine[]): boolean =>
   });
 
 /** Nodes that are ready, each with its key kept by the others. */
-export async function foundedWorld(
-  names: readonly string[] = ['a', 'b', 'c'],
-  cluster = testCluster({ allowUnbacked: false }),
-) {
-  const sim = emptyWorld(cluster);
+export async function foundedWorld(names: readonly string[] = ['a', 'b', 'c'], options: WorldOptions = {}) {
+  const sim = emptyWorld(options);
   const machines = names.map((name) => sim.machine(name));
   for (const machine of machines) machine.boot();
   await sim.until(() => allReady(machines, names.length));
