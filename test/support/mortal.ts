@@ -58,6 +58,7 @@ export function mortalDisk(disk: Disk, life: Life): Disk {
     return life.alive ? result : never();
   };
   return {
+    ...disk,
     header: {
       read: () => whileAlive(() => disk.header.read()),
       write: (bytes) =>
