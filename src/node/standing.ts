@@ -16,19 +16,22 @@ export interface Around {
 }
 
 /** Every member once, in the order of the roster. */
-export function rosterInfo({ entries, self, connected }: Omit<Around, 'serving'>): RosterInfo[] {
+export function rosterInfo(around: Omit<Around, 'serving'>): RosterInfo[] {
+  const { entries, connected } = around;
+  const own = around.self;
   return entries.map(({ nodeId, operator }) => ({
     nodeId,
     operator,
-    standing: nodeId === self ? 'self' : connected.includes(nodeId) ? 'connected' : 'away',
+    standing: nodeId === own ? 'self' : connected.includes(nodeId) ? 'connected' : 'away',
   }));
 }
 
 /** Counted by platform, over the roster and never over who is reachable. Before there is a roster: this node alone. */
-export function quorumInfo({ entries, self, serving, connected }: Around): NodeInfo['quorum'] {
+export function quorumInfo(around: Around): NodeInfo['quorum'] {
+  const { entries, serving, connected } = around;
   if (entries.length === 0) return { needed: 1, reachable: serving ? 1 : 0 };
   const platforms = (list: readonly RosterEntry[]) => new Set(list.map(({ platform }) => platform)).size;
-  const here = entries.filter(({ nodeId }) => (nodeId === self ? serving : connected.includes(nodeId)));
+  const here = entries.filter(({ nodeId }) => (nodeId === around.self ? serving : connected.includes(nodeId)));
   return { needed: Math.floor(platforms(entries) / 2) + 1, reachable: platforms(here) };
 }
 

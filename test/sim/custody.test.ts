@@ -1,83 +1,91 @@
+// Boots, restarts and old disks of whole nodes.
+
 import { describe, expect, it } from 'vitest';
-import { createDevnet } from '../../src/devnet/index.ts';
-import { madeUpLines, replayOf } from '../support/replay.ts';
-import { createSimCluster, type SimMachine } from '../support/sim-cluster.ts';
+import { emptyWorld, foundedWorld, whole } from '../support/sim-world.ts';
 import { copyDisk } from '../support/test-node.ts';
-
-const LINES = madeUpLines(1_000, 30).filter(({ flags }) => flags === null);
-
-const ready = ({ node }: SimMachine) => node.service.readiness().ready;
-const nodeId = ({ node }: SimMachine) => node.service.node().nodeId;
-
-/** Three nodes that are ready, each with the newest head of the others. */
-async function founded() {
-  const devnet = createDevnet({ replay: replayOf(LINES), startAfter: 20 });
-  const sim = createSimCluster(devnet);
-  const machines = ['a', 'b', 'c'].map((name) => sim.machine(name));
-  for (const machine of machines) machine.boot();
-  await sim.until(() => machines.every(ready));
-  await sim.until(() => machines.every(({ node }) => node.service.node().members === 3));
-  await sim.clock.advance(40_000);
-  const stopAll = async (...more: SimMachine[]) => {
-    for (const machine of [...machines, ...more]) await machine.stop();
-  };
-  return { sim, devnet, machines, stopAll };
-}
 
 describe('three nodes', () => {
   it('fence off the older of two boots of one disk', async () => {
-    const { sim, machines, stopAll } = await founded();
+    const { sim, machines } = await foundedWorld();
     const victim = machines[2]!;
-    const clone = sim.machine('c', { operator: 'op-c', disk: await copyDisk(victim.disk), address: '/memory/clone' });
+    const clone = sim.machine('c', { disk: await copyDisk(victim.disk), address: '/memory/clone' });
     clone.boot();
     await sim.until(() => clone.node.service.node().phase === 'ready');
     await sim.until(() => victim.node.service.readiness().phase === 'fenced');
-    expect(nodeId(clone)).toBe(nodeId(victim));
-    expect(ready(victim)).toBe(false);
-    expect(victim.lines.some(({ event }) => event === 'fenced')).toBe(true);
-    await stopAll(clone);
+    expect(clone.nodeId).toBe(victim.nodeId);
+    expect(victim.ready).toBe(false);
+    expect(victim.logged('fenced', 'reason')).toHaveLength(1);
+    expect(await victim.metric('kith_node_fenced')).toBe(1);
+    expect(await clone.metric('kith_node_incarnation')).toBe(2);
   });
 
   it('notice a disk that was put back, and do not let it serve', async () => {
-    const { sim, devnet, machines, stopAll } = await founded();
+    const { sim, machines } = await foundedWorld();
     const victim = machines[1]!;
     const old = await copyDisk(victim.disk);
-    devnet.advance(5);
+    sim.devnet.advance(5);
     await sim.clock.advance(40_000);
-    const before = nodeId(victim);
+    const before = victim.nodeId;
     victim.crash();
     await sim.clock.advance(1_000);
-    const back = sim.machine('b', { operator: 'op-b', disk: old, address: '/memory/b' });
+    const back = sim.machine('b', { disk: old });
     back.boot();
-    await sim.until(() => back.lines.some(({ event }) => event === 'rollback'));
+    await sim.until(() => back.logged('rollback').length > 0);
     await sim.clock.advance(30_000);
-    expect(nodeId(back)).toBe(before);
+    expect(back.nodeId).toBe(before);
     expect(back.node.service.readiness()).toMatchObject({ ready: false, phase: 'catching-up' });
     expect(back.node.service.readiness().reasons[0]).toMatch(/^rollback: the disk ends with batch \d+/);
-    await stopAll(back);
+    expect(await back.metric('kith_node_rollback')).toBe(1);
+  });
+
+  it('notice a disk that was put back by three seconds', async () => {
+    const { sim, machines } = await foundedWorld();
+    const victim = machines[1]!;
+    const old = await copyDisk(victim.disk);
+    const batches = victim.node.running!.store.head.batchSeq;
+    sim.devnet.advance(1);
+    await sim.until(() => victim.node.running!.store.head.batchSeq > batches, 10);
+    await sim.clock.advance(3_000);
+    victim.crash();
+    const back = sim.machine('b', { disk: old });
+    back.boot();
+    await sim.until(() => back.logged('rollback').length > 0);
   });
 
   it('keep one another’s keys: each restarts under its own id', async () => {
-    const { sim, machines, stopAll } = await founded();
+    const { sim, machines } = await foundedWorld();
     for (const machine of machines) {
-      const before = nodeId(machine);
+      const before = machine.nodeId;
       machine.crash();
       await sim.clock.advance(2_000);
       machine.boot();
-      const took = await sim.until(() => ready(machine));
-      expect(nodeId(machine)).toBe(before);
+      const took = await sim.until(() => machine.ready);
+      expect(machine.nodeId).toBe(before);
       expect(machine.node.service.node().incarnation).toBeGreaterThan(1);
       expect(took).toBeLessThan(15_000);
-      await sim.clock.advance(20_000);
+      expect(await machine.metric('kith_custody_key_release_seconds')).toBeLessThan(10);
+      await whole(sim, machines);
     }
-    await stopAll();
+  });
+
+  it('recover two at once from the third', async () => {
+    const { sim, machines } = await foundedWorld();
+    const [a, b] = machines as [(typeof machines)[0], (typeof machines)[0]];
+    const before = [a.nodeId, b.nodeId];
+    a.crash();
+    b.crash();
+    await sim.clock.advance(500);
+    a.boot();
+    b.boot();
+    await whole(sim, machines);
+    expect([a.nodeId, b.nodeId]).toEqual(before);
   });
 });
 
 describe('a node that waits', () => {
   it('for a second member, and for its key, stops when it is told to', async () => {
-    const { sim, machines, stopAll } = await founded();
-    const alone = createSimCluster(createDevnet({ replay: replayOf(LINES) }));
+    const { sim, machines } = await foundedWorld();
+    const alone = emptyWorld();
     const first = alone.machine('a');
     first.boot();
     await alone.until(() => first.node.service.readiness().reasons[0] === 'waiting for a second member');
@@ -89,6 +97,5 @@ describe('a node that waits', () => {
     await sim.until(() => victim.node.service.readiness().reasons[0]!.includes('shares of the sealing key'));
     await victim.stop();
     expect(victim.disk.asides()).toBe(0);
-    await stopAll();
   });
 });

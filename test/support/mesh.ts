@@ -137,8 +137,7 @@ export interface TestMesh {
   node(name: string, options?: TestNodeOptions): TestNode;
 }
 
-export function createTestMesh(clock: Clock): TestMesh {
-  const network = createMemoryNetwork({ clock });
+export function createTestMesh(clock: Clock, network = createMemoryNetwork({ clock })): TestMesh {
   return {
     clock,
     network,

@@ -1,156 +1,232 @@
 // Whole nodes in one thread on one clock that stands still until the test moves it: the real node.ts and mesh over
-// in-process streams, disks in memory, one simulated chain.
+// in-process streams, disks in memory, one simulated chain. KITH_SEED replays what a run does by chance.
 
-import { createSimulatedCollateral, createSimulatedSource } from '../../src/attestation/index.ts';
-import type { Clock, Timer } from '../../src/core/ports.ts';
+import process from 'node:process';
+import {
+  type Cluster,
+  createSimulatedCollateral,
+  createSimulatedSource,
+  type MeasurementSet,
+  type QuoteSource,
+} from '../../src/attestation/index.ts';
+import type { NodeId } from '../../src/core/ids.ts';
+import type { Random } from '../../src/core/ports.ts';
 import type { Devnet } from '../../src/devnet/index.ts';
 import { createInlineExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
 import { createCometClient, createCometSource } from '../../src/indexer/index.ts';
 import type { LogFields } from '../../src/node/log.ts';
 import { createNode, type KithNode } from '../../src/node/node.ts';
+import { createMetrics } from '../../src/node/telemetry/index.ts';
 import { createMemoryNetwork, type MemoryNetwork, type Transport } from '../../src/p2p/index.ts';
-import { measurements, NOW, pki } from './attestation.ts';
+import { measurements as build, NOW, pki } from './attestation.ts';
 import { createManualClock, type ManualClock } from './manual-clock.ts';
+import { createTestMesh, type TestNode, type TestNodeOptions } from './mesh.ts';
+import { createLife, type Life, mortalClock, mortalDisk, mortalTransport, type PortCall } from './mortal.ts';
+import { fakeProcess } from './node-service.ts';
 import { seededRandom } from './seeded-random.ts';
 import { createTestDisk, type LogLine, type TestDisk, testCluster } from './test-node.ts';
+
+/** What chance in simulations begins with. */
+export const SIM_SEED = process.env['KITH_SEED'] ?? '1';
+
+export interface MachineOptions {
+  readonly operator?: string;
+  /** Name of the platform; that of the machine if absent. */
+  readonly platform?: string;
+  readonly disk?: TestDisk;
+  readonly address?: string;
+  /** The cluster file its operator has. */
+  readonly cluster?: Cluster;
+  readonly measurements?: MeasurementSet;
+  /** In place of the platform's own quotes. */
+  readonly quotes?: (genuine: QuoteSource) => QuoteSource;
+  /** Looks at what the machine draws by chance. */
+  readonly random?: (genuine: Random) => Random;
+}
+
+export interface BootOptions {
+  readonly bootstrap?: readonly string[];
+  readonly cluster?: Cluster;
+  readonly measurements?: MeasurementSet;
+  /** Told of each port call before it has its effect; may crash the machine. */
+  readonly onCall?: (kind: PortCall) => void;
+}
 
 /** A machine: its disk and place survive the boots on it. */
 export interface SimMachine {
   readonly name: string;
+  readonly address: string;
   readonly disk: TestDisk;
   readonly lines: LogLine[];
   /** The boot that runs, or ran last. */
   readonly node: KithNode;
+  readonly nodeId: NodeId;
+  readonly ready: boolean;
   /** A new boot; resolves at once. */
-  boot(options?: { bootstrap?: readonly string[] }): KithNode;
+  boot(options?: BootOptions): KithNode;
   /** The boot ends between two instructions: its timers and calls never come back. */
   crash(): void;
   /** Ends the running boot, if one is running. */
   stop(): Promise<void>;
+  /** Codes of the log lines of an event, or all its values of another field. */
+  logged(event: string, field?: string): unknown[];
+  /** The value of a sample of the metrics, as `name{label="value"}`; 0 if there is none. */
+  metric(sample: string): Promise<number>;
 }
 
 export interface SimCluster {
   readonly clock: ManualClock;
   readonly network: MemoryNetwork;
-  machine(name: string, options?: { operator?: string; disk?: TestDisk; address?: string }): SimMachine;
+  readonly cluster: Cluster;
+  readonly devnet: Devnet;
+  readonly machines: readonly SimMachine[];
+  machine(name: string, options?: MachineOptions): SimMachine;
+  /** A mesh that an attacker has in hand, on the same network: its parts can be replaced one by one. */
+  intruder(name: string, options?: TestNodeOptions): Promise<TestNode>;
   /** Lets time pass until the condition holds; how long it took in milliseconds. */
   until(condition: () => boolean, seconds?: number): Promise<number>;
+  stopAll(): Promise<void>;
 }
 
-/** A clock whose timers end with the boot they belong to. */
-function mortal(clock: Clock): Clock & { die(): void } {
-  let alive = true;
-  const timers = new Set<Timer>();
-  return {
-    now: () => clock.now(),
-    monotonic: () => clock.monotonic(),
-    schedule(delayMs, callback) {
-      const timer = clock.schedule(delayMs, () => {
-        timers.delete(timer);
-        if (alive) callback();
-      });
-      timers.add(timer);
-      return timer;
-    },
-    die() {
-      alive = false;
-      for (const timer of timers) timer.cancel();
-    },
-  };
+interface Boot {
+  readonly node: KithNode;
+  readonly life: Life;
+  readonly transport: Transport;
 }
 
 export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUnbacked: false })): SimCluster {
   const clock = createManualClock(NOW * 1000);
   const network = createMemoryNetwork({ clock });
   const addresses: string[] = [];
+  const machines: SimMachine[] = [];
+  const intruders: TestNode[] = [];
 
-  function machine(name: string, given: { operator?: string; disk?: TestDisk; address?: string } = {}): SimMachine {
+  function machine(name: string, given: MachineOptions = {}): SimMachine {
     const disk = given.disk ?? createTestDisk();
     const lines: LogLine[] = [];
-    const platform = pki.platform({ operator: given.operator ?? `op-${name}`, name });
-    let boots = 0;
-    let crashed = false;
-    let running:
-      | { readonly node: KithNode; readonly clock: ReturnType<typeof mortal>; readonly transport: Transport }
-      | undefined;
+    const platform = pki.platform({ operator: given.operator ?? `op-${name}`, name: given.platform ?? name });
     const address = given.address ?? `/memory/${name}`;
     if (!addresses.includes(address)) addresses.push(address);
+    let boots = 0;
+    let running: Boot | undefined;
 
-    return {
+    function boot(options: BootOptions = {}): KithNode {
+      const seeded = seededRandom(`${SIM_SEED} ${name} ${address} boot ${++boots}`);
+      const random = given.random?.(seeded) ?? seeded;
+      const life = createLife(options.onCall);
+      const own = mortalClock(clock, life);
+      const log =
+        (level: LogLine['level']) =>
+        (event: string, fields: LogFields = {}) =>
+          void (life.alive && lines.push({ level, event, fields }));
+      const transport = network.transport({ bootKey: random.bytes(32), address });
+      const genuine = createSimulatedSource(
+        { clock: own },
+        platform,
+        options.measurements ?? given.measurements ?? build,
+      );
+      const node = createNode(
+        {
+          clock: own,
+          random,
+          log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
+          cluster: options.cluster ?? given.cluster ?? cluster,
+          disk: mortalDisk(disk, life),
+          sources: [
+            createCometSource(
+              { transport: devnet.transport(name), clock: own, decodable: isDecodableFlag },
+              { textPrefix: 'kith/' },
+            ),
+          ],
+          executor: createInlineExecutor({ clock: own }),
+          chainClients: [
+            createCometClient({ transport: devnet.transport(name), clock: own }, { textPrefix: 'kith/' }),
+          ],
+          custody: { kind: 'members', transport: mortalTransport(transport, life) },
+          quoteSource: given.quotes?.(genuine) ?? genuine,
+          collateralSources: [createSimulatedCollateral(pki)],
+        },
+        {
+          version: '0.0.0',
+          bootstrap: options.bootstrap ?? addresses.filter((other) => other !== address),
+          found: address === addresses[0],
+        },
+      );
+      running = { node, life, transport };
+      node.start().catch((error: unknown) => log('error')('start-failed', { reason: String(error) }));
+      return node;
+    }
+
+    const self: SimMachine = {
       name,
+      address,
       disk,
       lines,
+      boot,
       get node() {
         return running!.node;
       },
-      boot(options = {}) {
-        const random = seededRandom(`${name} boot ${++boots}`);
-        const own = mortal(clock);
-        const log =
-          (level: LogLine['level']) =>
-          (event: string, fields: LogFields = {}) =>
-            void lines.push({ level, event, fields });
-        const transport = network.transport({ bootKey: random.bytes(32), address });
-        const node = createNode(
-          {
-            clock: own,
-            random,
-            log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
-            cluster,
-            disk,
-            sources: [
-              createCometSource(
-                { transport: devnet.transport(name), clock: own, decodable: isDecodableFlag },
-                { textPrefix: 'kith/' },
-              ),
-            ],
-            executor: createInlineExecutor({ clock: own }),
-            chainClients: [
-              createCometClient({ transport: devnet.transport(name), clock: own }, { textPrefix: 'kith/' }),
-            ],
-            custody: { kind: 'members', transport },
-            quoteSource: createSimulatedSource({ clock: own }, platform, measurements),
-            collateralSources: [createSimulatedCollateral(pki)],
-          },
-          {
-            version: '0.0.0',
-            bootstrap: options.bootstrap ?? addresses.filter((other) => other !== address),
-            found: address === addresses[0],
-          },
-        );
-        running = { node, clock: own, transport };
-        crashed = false;
-        node
-          .start()
-          .catch((error: unknown) =>
-            lines.push({ level: 'error', event: 'start-failed', fields: { reason: String(error) } }),
-          );
-        return node;
+      get nodeId() {
+        return running!.node.service.node().nodeId as NodeId;
+      },
+      get ready() {
+        return running!.node.service.readiness().ready;
       },
       crash() {
-        running!.clock.die();
+        running!.life.end();
         void running!.transport.stop();
         disk.sealed.crash(0);
         disk.chain().crash(0);
-        crashed = true;
       },
       async stop() {
-        if (running && !crashed) await clock.settle(running.node.stop());
+        if (running?.life.alive) await clock.settle(running.node.stop());
+      },
+      logged: (event, field = 'code') =>
+        lines.filter((line) => line.event === event).map(({ fields }) => fields[field]),
+      async metric(sample) {
+        const { node } = running!;
+        const text = await createMetrics({ stats: () => node.stats(), runtime: () => fakeProcess }).text();
+        const line = text.split('\n').find((candidate) => candidate.startsWith(`${sample} `));
+        return Number(line?.slice(sample.length + 1) ?? 0);
       },
     };
+    machines.push(self);
+    return self;
   }
 
   return {
     clock,
     network,
+    cluster,
+    devnet,
+    machines,
     machine,
+    async intruder(name, options = {}) {
+      const node = createTestMesh(clock, network).node(name, { cluster, ...options });
+      await node.mesh.start({});
+      intruders.push(node);
+      return node;
+    },
     async until(condition, seconds = 120) {
       const began = clock.monotonic();
       while (!condition()) {
-        if (clock.monotonic() - began > seconds * 1_000) throw new Error(`not within ${seconds} s`);
+        if (clock.monotonic() - began > seconds * 1_000) {
+          const states = machines.map(({ name, node, lines }) =>
+            [
+              name,
+              JSON.stringify(node.service.readiness()),
+              ...lines.slice(-8).map((line) => JSON.stringify(line)),
+            ].join('\n  '),
+          );
+          throw new Error(`KITH_SEED=${SIM_SEED}: not within ${seconds} s\n${states.join('\n')}`);
+        }
         await clock.advance(100);
       }
       return clock.monotonic() - began;
+    },
+    async stopAll() {
+      for (const { mesh } of intruders) await mesh.stop();
+      for (const one of machines) await one.stop();
     },
   };
 }

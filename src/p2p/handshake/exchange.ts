@@ -4,7 +4,7 @@ import type { Cluster } from '../../attestation/index.ts';
 import { KithError } from '../../core/errors.ts';
 import type { FrameReader, FrameWriter } from '../frames.ts';
 import { type Messages, readMessage } from './messages.ts';
-import type { AttestedPeer, Contexts, HandshakeCode, HandshakeDeps, Identity } from './ports.ts';
+import type { AttestedPeer, Contexts, HandshakeCode, HandshakeDeps, HandshakeOutcome, Identity } from './ports.ts';
 
 export interface HandshakeRequest {
   readonly role: 'initiator' | 'responder';
@@ -17,6 +17,8 @@ export interface HandshakeRequest {
    * from here on its streams may come. `contexts` is undefined in a renewal.
    */
   established(peer: AttestedPeer, contexts: Contexts | undefined): void;
+  /** Called at once when the handshake fails: what follows of it takes the peer's time. */
+  refused?(outcome: Extract<HandshakeOutcome, { kind: 'refused' }>): void;
 }
 
 export interface Exchange extends HandshakeRequest {

@@ -45,6 +45,7 @@ export async function runHandshake(
   } catch (error) {
     over = true;
     const outcome = outcomeOf(error);
+    request.refused?.(outcome);
     if (outcome.by === 'us') await tell(stream, wire.writer, outcome, deps);
     stream.abort(new KithError('attestation-refused', `${outcome.code}: ${outcome.message}`));
     return outcome;

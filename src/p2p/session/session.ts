@@ -62,6 +62,8 @@ export interface Session extends Pick<Streams, 'request' | 'openBulk'> {
   end(reason: KithError): void;
 }
 
+type Refused = Extract<HandshakeOutcome, { kind: 'refused' }>;
+
 /** Renewals a peer may ask for: each costs a quote. */
 const RENEW_INTERVAL_MS = 10_000;
 /** The other side counts from its own end of the last handshake. */
@@ -89,6 +91,8 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
   let streams: Streams | undefined;
   let contexts: Contexts | undefined;
   let handshaking = false;
+  /** Why the handshake under way has failed, while the peer is told. */
+  let judged: Refused | undefined;
   let attestedAtMs = Number.NEGATIVE_INFINITY;
   let beating = false;
   let ended = false;
@@ -113,6 +117,8 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
     if (ended) return;
     peer = believed;
     attestedAtMs = clock.monotonic();
+    // Two quotes may have taken longer than a member may be silent.
+    lastSeenMs = attestedAtMs;
     after('expiry', believed.validUntilMs - attestedAtMs, () =>
       end(failure('attestation-expired', 'the attestation was not renewed in time')),
     );
@@ -153,13 +159,19 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
       peerBootKey,
       ...(peer && { previous: peer }),
       established,
+      refused(outcome) {
+        if (ended) return;
+        judged = outcome;
+        events.handshake(session, outcome, first);
+      },
     };
     const admit = (believed: AttestedPeer) => deps.room(believed) ?? deps.admit(believed);
     const outcome = await runHandshake(first ? { ...deps, admit } : deps, stream, request, {
       signal: connection.closed,
     });
+    judged = undefined;
     if (ended) return;
-    events.handshake(session, outcome, first);
+    if (outcome.kind === 'attested') events.handshake(session, outcome, first);
     if (outcome.kind === 'refused') refused(outcome, first);
     else if (first) {
       events.up(session);
@@ -168,7 +180,7 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
     if (!ended && role === 'initiator') scheduleRenewal(outcome.kind === 'refused' ? RENEW_RETRY_MS : RENEW_AFTER_MS);
   }
 
-  function refused({ by, code, message }: HandshakeOutcome & { kind: 'refused' }, first: boolean): void {
+  function refused({ by, code, message }: Refused, first: boolean): void {
     if (!first && PASSING.has(code)) return;
     const who = by === 'us' ? 'refused the peer' : 'the peer refused us';
     const cause = new KithError(code, message);
@@ -278,7 +290,11 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
       return lastSeenMs;
     },
     begin() {
-      const onClosed = () => end(isKithError(connection.closed.reason) ? connection.closed.reason : lost());
+      const onClosed = () => {
+        // A peer that hangs up on a refusal has not changed why it ended.
+        if (judged) refused(judged, peer === undefined);
+        end(isKithError(connection.closed.reason) ? connection.closed.reason : lost());
+      };
       if (connection.closed.aborted) {
         onClosed();
         return;

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/core/bytes.ts';
+import { sleep } from '../../../src/core/deadline.ts';
 import { KithError } from '../../../src/core/errors.ts';
+import { ATTEST_PROTOCOL } from '../../../src/p2p/handshake/messages.ts';
+import type { HandshakeDeps } from '../../../src/p2p/handshake/ports.ts';
 import { attestationRefusalOf, DEFAULT_LIMITS, refusalOf } from '../../../src/p2p/index.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { createTestMesh, handshakeDeps, START_MS, type TestNode, type TestNodeOptions } from '../../support/mesh.ts';
@@ -32,6 +35,38 @@ describe('the mesh', () => {
     expect(attested).toMatchObject({ nodeId: b.nodeId, operator: 'op-b', tcbStatus: 'UpToDate', incarnation: 1 });
     expect(b.mesh.peer(a.nodeId)?.attested).toMatchObject({ nodeId: a.nodeId, operator: 'op-a', phase: 'attesting' });
     expect(kinds(b)).toContain('up');
+  });
+
+  it('keeps a peer whose quote took longer than a member may be silent', async () => {
+    const slow = (deps: HandshakeDeps): HandshakeDeps => ({
+      ...deps,
+      quoter: {
+        async quote(claim, given) {
+          await sleep(deps.clock, 20_000);
+          return deps.quoter.quote(claim, given);
+        },
+      },
+    });
+    const { clock, a, b, meet } = await pair({ a: { wrap: slow } });
+    await meet();
+    await clock.advance(60_000);
+    expect([kinds(a), kinds(b)]).toEqual([['up'], ['up']]);
+  });
+
+  it('tells why it refused a peer, also when that hangs up at once', async () => {
+    const { clock, world, b } = await pair();
+    const rude = world.network.transport({ bootKey: new Uint8Array(32).fill(8), address: 'rude' });
+    const { signal } = new AbortController();
+    const connection = await rude.dial('b', { signal });
+    const stream = await connection.openStream(ATTEST_PROTOCOL, { signal });
+    await stream.write(Uint8Array.of(0, 0, 0, 1, 0xff));
+    await clock.settle(stream.read());
+    connection.abort(new KithError('connection-closed', 'bye'));
+    await clock.advance(2_000);
+    expect(b.reports.map((report) => [report.kind, 'reason' in report && report.reason.code])).toEqual([
+      ['handshake', false],
+      ['not-attested', 'malformed-message'],
+    ]);
   });
 
   it('carries requests both ways over one connection, many at once', async () => {
