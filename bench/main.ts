@@ -9,6 +9,7 @@ import { benchFmdReference } from './fmd-reference.ts';
 import { benchIndexer } from './indexer.ts';
 import { benchMesh } from './mesh.ts';
 import { benchNode } from './node.ts';
+import { benchReplication } from './replication.ts';
 import { benchStore } from './store.ts';
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
@@ -19,6 +20,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   indexer: benchIndexer,
   mesh: () => benchMesh({ quick: process.argv.includes('--quick') }),
   node: () => benchNode({ quick: process.argv.includes('--quick') }),
+  replication: () => benchReplication({ quick: process.argv.includes('--quick') }),
   store: benchStore,
 };
 

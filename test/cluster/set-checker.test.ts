@@ -145,7 +145,7 @@ const wrongIn = ({ lost, resurrected, duplicates }: Findings) => lost.length + r
 async function checkAll(): Promise<Findings[]> {
   const findings: Findings[] = [];
   for (const i of all) {
-    const { admin } = JSON.parse(cluster.process(i).first) as { admin: string };
+    const admin = cluster.adminUrl(i);
     const look = async () => {
       findings[i] = await checkSet({ url: cluster.urls[i]!, admin }, expected);
       return wrongIn(findings[i]!) === 0;

@@ -1,9 +1,9 @@
 // A simulated cluster of real processes with its simulated chain: boots, kills, lost disks, disks put back, partitions.
 // Every wait has an end. Whoever makes one stops it.
 
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Cluster, parseCluster } from '../../src/attestation/index.ts';
+import { type Cluster, createCluster, formatCluster, parseCluster } from '../../src/attestation/index.ts';
 import { readTextFile } from '../../src/cli/files.ts';
 import { freePorts } from './free-port.ts';
 import { kill, runKith, type Started, startKith } from './kith-process.ts';
@@ -19,6 +19,8 @@ export interface ClusterProcessesOptions {
   readonly devnet?: readonly string[];
   readonly init?: readonly string[];
   readonly node?: readonly string[];
+  /** Other limits than those of a new cluster. */
+  readonly limits?: Partial<Cluster['configuration']['limits']>;
   /** Every way from one node to another goes through a gate, for `cut` and `delay`. */
   readonly gated?: boolean;
 }
@@ -43,6 +45,8 @@ export interface ClusterProcesses {
   /** Starts node `i` (from 0) and waits until its API listens. */
   boot(i: number): Promise<void>;
   kill(i: number, signal?: NodeJS.Signals): Promise<void>;
+  /** Of the admin listener of the boot that runs. */
+  adminUrl(i: number): string;
   /** The log of the boot that runs, or ran last. */
   log(i: number): string;
   process(i: number): Started;
@@ -118,6 +122,9 @@ async function createGates(listening: readonly number[], pidOf: (i: number) => n
   };
 }
 
+const limited = ({ configuration }: Cluster, limits: ClusterProcessesOptions['limits']): Cluster =>
+  createCluster({ ...configuration, limits: { ...configuration.limits, ...limits } });
+
 /** Makes the cluster, starts its chain and all nodes at once; the first founds. Nobody waits for them yet. */
 export async function startCluster(options: ClusterProcessesOptions): Promise<ClusterProcesses> {
   const { nodes, folder, replayPath, gated = false } = options;
@@ -126,7 +133,8 @@ export async function startCluster(options: ClusterProcessesOptions): Promise<Cl
     ...['cluster', 'init', '--out', clusterPath, '--chain-id', 'kith-devnet', '--simulated', ...(options.init ?? [])],
   );
   if (init.exitCode !== 0) throw new Error(init.err);
-  const cluster = parseCluster(await readTextFile(clusterPath, CLUSTER_BYTES_MAX));
+  const cluster = limited(parseCluster(await readTextFile(clusterPath, CLUSTER_BYTES_MAX)), options.limits);
+  writeFileSync(clusterPath, formatCluster(cluster));
   const devnet = await startKith(
     ...['devnet', '--replay', replayPath, '--http', '127.0.0.1:0', '--json', ...(options.devnet ?? [])],
   );
@@ -176,6 +184,7 @@ export async function startCluster(options: ClusterProcessesOptions): Promise<Cl
       await kill(started(i), signal);
       running[i] = false;
     },
+    adminUrl: (i) => (JSON.parse(started(i).first) as { admin: string }).admin,
     log: (i) => started(i).err(),
     process: started,
     wipe(i) {
