@@ -36,11 +36,20 @@ const QUICK: Sizes = { acknowledged: 1_000, missed: 2_000, waitMs: 60_000 };
 
 type Row = Record<string, string | number>;
 
+/** On stderr: a run takes minutes. */
+const sayStep = (text: string) => void process.stderr.write(`${text}\n`);
+
 export async function benchReplication(options: { quick: boolean }): Promise<void> {
   const sizes = options.quick ? QUICK : SIZES;
   const folder = mkdtempSync(join(tmpdir(), 'kith-bench-'));
   const acknowledged: Row[] = [];
   const away: Row[] = [];
+  // The nodes would outlive an interrupted run.
+  process.once('exit', () => {
+    endAllProcesses();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   try {
     const loadFile = await buildChild(new URL('./replication-load.ts', import.meta.url), join(folder, 'load'));
     await withCluster(join(folder, 'two'), loadFile, [], async (run) => {
@@ -81,6 +90,7 @@ async function withCluster(
   const replayPath = join(folder, 'chain.jsonl');
   const lines = madeUpLines(1_000, 60).filter(({ flags }) => flags === null);
   writeFileSync(replayPath, lines.map((line) => JSON.stringify(line)).join('\n'));
+  sayStep(`founding a cluster of ${NODES} ${init.join(' ')}`);
   const limits = { registrationsMax: REGISTRATIONS_MAX };
   const cluster = await startCluster({ nodes: NODES, folder, replayPath, init, limits });
   let loader: ChildProcess | undefined;
@@ -115,6 +125,7 @@ async function register(run: Run, count: number, at: readonly number[]): Promise
   const all = { seconds: 0, statuses: {} as Record<string, number>, p50: 0, p99: 0 };
   for (let left = count; left > 0; left -= CHUNK) {
     const heights = await Promise.all(at.map(async (i) => (await cluster.info(i))!.heights.chain));
+    sayStep(`registering ${left} at ${at.length} of ${NODES} nodes`);
     await run.load({ do: 'prepare', urls, count: Math.min(left, CHUNK), version: Math.min(...heights) });
     const { seconds, statuses, p50, p99 } = await run.load({ do: 'send', inFlight: IN_FLIGHT });
     all.seconds += seconds;
@@ -129,7 +140,7 @@ async function register(run: Run, count: number, at: readonly number[]): Promise
 
 async function acknowledge(run: Run, what: string, count: number, at: readonly number[]): Promise<Row> {
   const { seconds, statuses, p50, p99 } = await register(run, count, at);
-  return {
+  const row = {
     'synced by': what,
     count,
     'per second': Math.round((statuses['201'] ?? 0) / seconds),
@@ -138,6 +149,8 @@ async function acknowledge(run: Run, what: string, count: number, at: readonly n
     answers: answersOf(statuses),
     'told by every node': await everywhere(run),
   };
+  sayStep(JSON.stringify(row));
+  return row;
 }
 
 const answersOf = (statuses: Sent['statuses']): string =>
@@ -184,10 +197,12 @@ async function comeBack({ cluster, total }: Run, what: string, missedCount: numb
     }
   };
   const phase = async () => (await cluster.info(AWAY))?.phase ?? 'away';
+  sayStep(`a member comes back ${what}`);
   await cluster.boot(AWAY);
   await step('key', async () => ['catching-up', 'ready'].includes(await phase()));
   await step('everything', async () => (await heldBy(cluster, AWAY)) >= total);
   await step('ready', async () => (await phase()) === 'ready');
+  sayStep(JSON.stringify(row));
   return row;
 }
 
