@@ -46,7 +46,7 @@ function follow(child: ChildProcess): { out: () => string; err: () => string; en
 }
 
 /** A long-running process, once it has said its first line. @throws if it ends before. */
-export async function startProcess(file: string, args: readonly string[]): Promise<Started> {
+async function startProcess(file: string, args: readonly string[]): Promise<Started> {
   const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const { err, ended } = follow(child);
   const first = await Promise.race([

@@ -3,6 +3,6 @@
 import { afterAll } from 'vitest';
 import { endAllProcesses } from './kith-process.ts';
 
-export { kill, runKith, type Started, startKith, startProcess } from './kith-process.ts';
+export { kill, runKith, type Started, startKith } from './kith-process.ts';
 
 afterAll(endAllProcesses);
