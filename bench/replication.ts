@@ -186,7 +186,7 @@ async function comeBack({ cluster, total }: Run, what: string, missedCount: numb
   const began = performance.now();
   const seconds = () => Number(((performance.now() - began) / 1_000).toFixed(1));
   const left = () => Math.max(1, waitMs - (performance.now() - began));
-  const row: Row = { what, missed: missedCount };
+  const row: Row = { what, missed: missedCount, key: '', everything: '', ready: '' };
   const step = async (name: string, condition: () => Promise<boolean>) => {
     try {
       await until(name, condition, left());
@@ -199,9 +199,11 @@ async function comeBack({ cluster, total }: Run, what: string, missedCount: numb
   const phase = async () => (await cluster.info(AWAY))?.phase ?? 'away';
   sayStep(`a member comes back ${what}`);
   await cluster.boot(AWAY);
-  await step('key', async () => ['catching-up', 'ready'].includes(await phase()));
-  await step('everything', async () => (await heldBy(cluster, AWAY)) >= total);
-  await step('ready', async () => (await phase()) === 'ready');
+  await Promise.all([
+    step('key', async () => ['catching-up', 'ready'].includes(await phase())),
+    step('everything', async () => (await heldBy(cluster, AWAY)) >= total),
+    step('ready', async () => (await phase()) === 'ready'),
+  ]);
   sayStep(JSON.stringify(row));
   return row;
 }
