@@ -7,8 +7,10 @@ import { benchFmdEngine } from './fmd-engine.ts';
 import { benchFmdKernel } from './fmd-kernel.ts';
 import { benchFmdReference } from './fmd-reference.ts';
 import { benchIndexer } from './indexer.ts';
+import { benchMesh } from './mesh.ts';
 import { benchNode } from './node.ts';
 import { benchReplica } from './replica.ts';
+import { benchReplication } from './replication.ts';
 import { benchStore } from './store.ts';
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
@@ -17,8 +19,10 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   'fmd-kernel': () => benchFmdKernel({ quick: process.argv.includes('--quick'), json: option('json') }),
   'fmd-engine': () => benchFmdEngine({ quick: process.argv.includes('--quick') }),
   indexer: benchIndexer,
+  mesh: () => benchMesh({ quick: process.argv.includes('--quick') }),
   node: () => benchNode({ quick: process.argv.includes('--quick') }),
   replica: () => benchReplica({ quick: process.argv.includes('--quick') }),
+  replication: () => benchReplication({ quick: process.argv.includes('--quick') }),
   store: benchStore,
 };
 

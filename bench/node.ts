@@ -22,6 +22,7 @@ import { createDevnet, type Devnet, serveDevnet } from '../src/devnet/index.ts';
 import { buildChild } from '../test/support/built-child.ts';
 import { type ReplayLine, replayOf } from '../test/support/replay.ts';
 import { testCluster } from '../test/support/test-cluster.ts';
+import { medianOf as median } from './report.ts';
 
 const FIRST = 1_000;
 /** Three transactions without flags in each of so many blocks: an answer of about ten kilobytes. */
@@ -40,7 +41,6 @@ const SIZES: Sizes = { registrations: 100_000, seconds: 15, alone: 300, together
 const QUICK: Sizes = { registrations: 5_000, seconds: 5, alone: 100, together: 1_000 };
 
 const cluster = testCluster();
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
 interface Place {
   readonly folder: string;

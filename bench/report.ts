@@ -18,3 +18,17 @@ export function printBench(title: string, bench: Bench): void {
     }),
   );
 }
+
+export const medianOf = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+
+/** Above everything a benchmark waits for. */
+const UNTIL_MS = 60_000;
+
+/** Looks again at every turn of the event loop. @throws after a minute. */
+export async function until(condition: () => boolean): Promise<void> {
+  const began = performance.now();
+  while (!condition()) {
+    if (performance.now() - began > UNTIL_MS) throw new Error(`not within ${UNTIL_MS / 1000} s: ${condition}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}

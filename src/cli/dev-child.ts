@@ -21,6 +21,8 @@ export interface DevChild<Facts = unknown> {
   lastLines(): readonly string[];
   /** Ends it, gracefully if it can; resolves when it is gone. Idempotent. */
   stop(): Promise<void>;
+  /** Ends it as a crash would; resolves when it is gone. */
+  kill(): Promise<void>;
 }
 
 /** Set for children: they end when the channel to their parent closes. */
@@ -66,6 +68,10 @@ export async function startChild<Facts>(
   const lines = lastLinesOf(child);
   const ended = endOf(child);
   const stop = () => stopChild(child, ended);
+  const kill = async () => {
+    child.kill('SIGKILL');
+    await ended;
+  };
   try {
     using limit = deadline(systemClock, UP_MS, signal);
     const early = ended.then((how): never => {
@@ -77,7 +83,7 @@ export async function startChild<Facts>(
       const { code, message } = errorShape.parse(said, name).error;
       throw new KithError(code, `${name}: ${message}`);
     }
-    return { name, facts: facts.parse(said, `what ${name} says`), ended, lastLines: () => [...lines], stop };
+    return { name, facts: facts.parse(said, `what ${name} says`), ended, lastLines: () => [...lines], stop, kill };
   } catch (error) {
     await stop();
     if (!signal.aborted) onFailure(lines);

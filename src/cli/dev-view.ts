@@ -9,9 +9,12 @@ export interface LiveNode {
   /** What it waits for, or what an operator should know. */
   readonly reason: string | undefined;
   readonly chain: number;
-  readonly indexed: number;
   readonly detected: number;
   readonly registrations: number;
+  /** How its own sealing key is kept. */
+  readonly key: string;
+  readonly quorum: { readonly needed: number; readonly reachable: number };
+  readonly incarnation: number;
 }
 
 export interface LiveWallet {
@@ -38,11 +41,13 @@ const HEIGHTS_PER_LINE = 20;
 
 /** The live view of a terminal, as lines without their ends. */
 export function liveLines({ nodes, wallets }: LiveState, columns: number): string[] {
-  const nodeRows = nodes.map(({ name, phase, chain, indexed, detected, registrations }) =>
-    [name, phase, chain, indexed, detected, registrations].map(String),
+  const nodeRows = nodes.map(({ name, phase, chain, detected, registrations, key, quorum, incarnation }) =>
+    [name, phase, chain, detected, registrations, key, `${quorum.reachable} of ${quorum.needed}`, incarnation].map(
+      String,
+    ),
   );
   const parts = [
-    formatTable(['node', 'phase', 'chain', 'indexed', 'detected', 'registrations'], nodeRows),
+    formatTable(['node', 'phase', 'chain', 'detected', 'registrations', 'key', 'quorum', 'boot'], nodeRows),
     wallets.length === 0
       ? ''
       : formatTable(

@@ -9,8 +9,11 @@ import type { DevView, LiveNode, LiveWallet } from './dev-view.ts';
 import type { DevNode } from './dev-world.ts';
 
 export interface DevWatch {
-  /** Resolves once every node is ready; says each new reason why one is not. @throws KithError `not-ready`. */
-  ready(): Promise<void>;
+  /**
+   * Resolves once every node is ready, knows all others as members, reaches them, and has its key kept by them; says
+   * each new reason why one is not. @throws KithError `not-ready`.
+   */
+  together(): Promise<void>;
   /** Puts a wallet's index set into the view. */
   wallet(name: string, entries: readonly Entry[], syncedTo: number): void;
 }
@@ -24,32 +27,57 @@ const consoleShape = shape(
     ready: Type.Boolean(),
     phase: text(64),
     reasons: list(text(1_024), 256),
-    heights: Type.Object({ chain: uint(), indexed: uint(), detected: uint() }),
+    heights: Type.Object({ chain: uint(), detected: uint() }),
     registrations: Type.Object({ held: uint() }),
+    incarnation: uint(),
+    quorum: Type.Object({ needed: uint(), reachable: uint() }),
   }),
 );
-type Looked = LiveNode & { readonly ready: boolean };
+const membersShape = shape(Type.Object({ members: uint() }));
+
+type Looked = LiveNode & {
+  readonly ready: boolean;
+  /** On its roster. */
+  readonly members: number;
+};
 
 const unseen = (name: string, reason: string): Looked => ({
-  ...{ name, reason, phase: 'away', ready: false },
-  ...{ chain: 0, indexed: 0, detected: 0, registrations: 0 },
+  ...{ name, reason, phase: 'away', ready: false, key: '-' },
+  ...{ chain: 0, detected: 0, registrations: 0, incarnation: 0, members: 0 },
+  quorum: { needed: 0, reachable: 0 },
 });
+
+const BACKED = 'with others';
+
+/** How a node's own sealing key is kept, as its reasons say it. */
+export function keyOf(phase: string, reasons: readonly string[]): string {
+  if (!['catching-up', 'ready'].includes(phase)) return '-';
+  if (reasons.some((reason) => reason.startsWith('unbacked'))) return 'in memory';
+  return reasons.some((reason) => reason.startsWith('custody')) ? 'being dealt' : BACKED;
+}
 
 /** Looks until `signal` aborts. */
 export function watchNodes(view: DevView, nodes: readonly DevNode[], { signal }: { signal: AbortSignal }): DevWatch {
   const deps = { transport: createFetchTransport(), clock: systemClock };
-  const apis = nodes.map(({ name, adminUrl }) => ({ name, api: createNodeApi(deps, adminUrl) }));
+  const apis = nodes.map(({ name, url, adminUrl }) => ({
+    name,
+    api: createNodeApi(deps, url),
+    admin: createNodeApi(deps, adminUrl),
+  }));
   const wallets = new Map<string, LiveWallet>();
   const said = new Map<string, string>();
   let latest: readonly Looked[] = nodes.map(({ name }) => unseen(name, 'not asked yet'));
   const onLooked: (() => void)[] = [];
 
-  async function look({ name, api }: (typeof apis)[number]): Promise<Looked> {
+  async function look({ name, api, admin }: (typeof apis)[number]): Promise<Looked> {
     try {
-      const { ready, phase, reasons, heights, registrations } = await api.get('/console/state', consoleShape, {
-        signal,
-      });
-      return { name, ready, phase, reason: reasons[0], ...heights, registrations: registrations.held };
+      const state = await admin.get('/console/state', consoleShape, { signal });
+      const { members } = await api.get('/v1/node', membersShape, { signal });
+      const { ready, phase, reasons, heights, registrations, incarnation, quorum } = state;
+      return {
+        ...{ name, ready, phase, reason: reasons[0], ...heights, registrations: registrations.held },
+        ...{ incarnation, quorum, key: keyOf(phase, reasons), members },
+      };
     } catch (error) {
       if (signal.aborted || !isKithError(error)) throw error;
       return unseen(name, error.message);
@@ -82,19 +110,30 @@ export function watchNodes(view: DevView, nodes: readonly DevNode[], { signal }:
     if (!signal.aborted) view.say(`  the nodes are not watched any more: ${String(error)}`);
   });
 
+  /** @param lacks what a node is still without; undefined if nothing. */
+  async function until(lacks: (node: Looked) => string | undefined): Promise<void> {
+    using limit = deadline(systemClock, READY_MS, signal);
+    while (!latest.every((node) => lacks(node) === undefined)) {
+      const looked = new Promise<void>((resolve) => onLooked.push(resolve));
+      await abortable(looked, limit.signal).catch((error: unknown) => {
+        if (signal.aborted || !isKithError(error, 'timeout')) throw error;
+        const late = latest.find((node) => lacks(node) !== undefined)!;
+        throw new KithError('not-ready', `${late.name} is not ready after ${READY_MS / 1000} s: ${lacks(late)}`);
+      });
+      sayReasons();
+    }
+  }
+
+  function apart(node: Looked): string | undefined {
+    const all = nodes.length;
+    if (!node.ready) return node.reason ?? 'no reason';
+    if (node.members < all) return `its roster has ${node.members} of ${all} members`;
+    if (node.quorum.reachable < all) return `it reaches ${node.quorum.reachable} of ${all} members`;
+    return all > 1 && node.key !== BACKED ? `its key is ${node.key}` : undefined;
+  }
+
   return {
-    async ready() {
-      using limit = deadline(systemClock, READY_MS, signal);
-      while (!latest.every(({ ready }) => ready)) {
-        const looked = new Promise<void>((resolve) => onLooked.push(resolve));
-        await abortable(looked, limit.signal).catch((error: unknown) => {
-          if (signal.aborted || !isKithError(error, 'timeout')) throw error;
-          const { name, reason } = latest.find(({ ready }) => !ready)!;
-          throw new KithError('not-ready', `${name} is not ready after ${READY_MS / 1000} s: ${reason ?? 'no reason'}`);
-        });
-        sayReasons();
-      }
-    },
+    together: () => until(apart),
     wallet(name, entries, syncedTo) {
       wallets.set(name, { name, entries: entries.length, syncedTo });
       show();

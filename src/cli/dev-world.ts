@@ -10,12 +10,13 @@ import process from 'node:process';
 import type { Cluster } from '../attestation/index.ts';
 import { abortError, sleep, throwIfAborted } from '../core/deadline.ts';
 import { KithError } from '../core/errors.ts';
-import { type Shape, shape, Type, text } from '../core/schema.ts';
+import { shape, Type, text } from '../core/schema.ts';
 import { systemClock } from '../core/system.ts';
 import { CHAIN_ID_DEFAULT } from '../devnet/index.ts';
 import { makeCluster, writeCluster } from './cluster-init.ts';
 import type { Terminal } from './command.ts';
-import { type DevChild, startChild } from './dev-child.ts';
+import { createDevChildren, INTERRUPT_GRACE_MS } from './dev-children.ts';
+import { type NodePlace, nodePlaces } from './dev-nodes.ts';
 
 export interface DevNode {
   readonly name: string;
@@ -24,6 +25,10 @@ export interface DevNode {
 }
 
 export interface DevWorld {
+  /** Ends a node at once, as a crash would. That it ended is then no reason for the world to end. */
+  kill(node: DevNode): Promise<void>;
+  /** Starts a killed node again, at its old place with its old disk. @throws KithError `child-ended`, `timeout`. */
+  boot(node: DevNode): Promise<void>;
   readonly folder: string;
   readonly cluster: Cluster;
   readonly clusterPath: string;
@@ -46,27 +51,26 @@ export interface WorldOptions {
   readonly nodes: number;
 }
 
-/** A signal of the terminal reaches all its processes at once: who interrupts is not told that a child ended. */
-const INTERRUPT_GRACE_MS = 250;
 /** A process that died is known to have after the grace above; who talked to it hears of it at once. */
 const CAUSE_MS = 2 * INTERRUPT_GRACE_MS;
 
 /** All wallets wait for a height at once, with a few listeners each; above it Node warns of a leak. */
 const LISTENERS_MAX = 256;
 
+const CHAIN = 'the chain';
 const LOOPBACK = '127.0.0.1:0';
 const devnetFacts = shape(Type.Object({ url: text(256) }));
 const nodeFacts = shape(Type.Object({ url: text(256), admin: text(256) }));
 
-/** A cluster whose quotes are simulated and whose node may serve alone. */
-export async function simulatedCluster(): ReturnType<typeof makeCluster> {
+/** A cluster whose quotes are simulated; of one node, one that may serve alone. */
+export async function simulatedCluster(nodes: number): ReturnType<typeof makeCluster> {
   return makeCluster({
     chainId: CHAIN_ID_DEFAULT,
     simulated: true,
     recovery: '0-of-0',
     governance: '1-of-1',
     confirmations: 1,
-    allowUnbacked: true,
+    allowUnbacked: nodes === 1,
   });
 }
 
@@ -75,30 +79,15 @@ export async function startWorld(terminal: Terminal, options: WorldOptions): Pro
   const ending = new AbortController();
   const { signal } = ending;
   setMaxListeners(LISTENERS_MAX, signal);
-  const children: DevChild[] = [];
+  const children = createDevChildren(terminal, ending);
   const removeFolderAtExit = () => rmSync(folder, { recursive: true, force: true });
   const onInterrupt = () => ending.abort(new KithError('interrupted', 'interrupted before the story was over'));
-
-  const start = async <Facts>(name: string, words: readonly string[], facts: Shape<Facts>) => {
-    const child = await startChild(name, words, facts, { signal, onFailure: (lines) => show(name, lines) });
-    children.push(child);
-    void child.ended.then((how) => setTimeout(() => died(child, how), INTERRUPT_GRACE_MS).unref());
-    return child;
-  };
-  const show = (name: string, lines: readonly string[]) => {
-    if (lines.length > 0) terminal.stderr.write(`the last lines of ${name}:\n${lines.join('\n')}\n`);
-  };
-  const died = ({ name, lastLines }: DevChild, how: string) => {
-    if (signal.aborted) return;
-    ending.abort(new KithError('child-ended', `${name} ${how} by itself`));
-    show(name, lastLines());
-  };
 
   let stopping: Promise<void> | undefined;
   const stopAll = async () => {
     if (!signal.aborted) ending.abort(new KithError('stopped', 'kith dev ends'));
     terminal.signal.removeEventListener('abort', onInterrupt);
-    for (const child of children.reverse()) await child.stop();
+    await children.stop(CHAIN);
     await rm(folder, { recursive: true, force: true });
     process.removeListener('exit', removeFolderAtExit);
   };
@@ -119,17 +108,23 @@ export async function startWorld(terminal: Terminal, options: WorldOptions): Pro
   try {
     throwIfAborted(signal);
     const clusterPath = join(folder, 'cluster.json');
-    const { cluster, keys } = await simulatedCluster();
+    const { cluster, keys } = await simulatedCluster(options.nodes);
     await writeCluster(clusterPath, cluster, keys);
-    const devnet = await start('the chain', devnetWords(options), devnetFacts);
-    const nodes: DevNode[] = [];
-    for (let i = 1; i <= options.nodes; i++) {
-      const name = `node ${i}`;
-      const words = nodeWords({ clusterPath, dataDir: join(folder, `node-${i}`), chain: devnet.facts.url, number: i });
-      const { url, admin } = (await start(name, words, nodeFacts)).facts;
-      nodes.push({ name, url, adminUrl: admin });
-    }
-    return { folder, cluster, clusterPath, chainUrl: devnet.facts.url, nodes, signal, causeOf, stop };
+    const { url: chainUrl } = await children.start(CHAIN, devnetWords(options), devnetFacts);
+    const dataDirOf = (number: number) => join(folder, `node-${number}`);
+    const places = await nodePlaces({ count: options.nodes, clusterPath, chainUrl, dataDirOf });
+    const boot = async ({ name, words }: NodePlace): Promise<DevNode> => {
+      const { url, admin } = await children.start(name, words, nodeFacts);
+      return { name, url, adminUrl: admin };
+    };
+    return {
+      ...{ folder, cluster, clusterPath, chainUrl, signal, causeOf, stop },
+      nodes: await Promise.all(places.map(boot)),
+      kill: ({ name }) => children.kill(name),
+      async boot({ name }) {
+        await boot(places.find((place) => place.name === name)!);
+      },
+    };
   } catch (error) {
     const reason = signal.aborted ? abortError(signal) : error;
     await stop();
@@ -140,12 +135,4 @@ export async function startWorld(terminal: Terminal, options: WorldOptions): Pro
 function devnetWords({ replayPath, startAfter, blockMs }: WorldOptions): string[] {
   const pace = ['--start-after', String(startAfter), '--block-ms', String(blockMs)];
   return ['devnet', '--replay', replayPath, '--http', LOOPBACK, ...pace];
-}
-
-function nodeWords(of: { clusterPath: string; dataDir: string; chain: string; number: number }): string[] {
-  return [
-    ...['node', '--cluster', of.clusterPath, '--data-dir', of.dataDir, '--comet-rpc', of.chain],
-    ...['--http', LOOPBACK, '--admin', LOOPBACK, '--listen', '/ip4/127.0.0.1/tcp/0'],
-    ...['--quotes', 'simulated', '--simulated-platform', `operator-${of.number}/platform-${of.number}`],
-  ];
 }

@@ -81,6 +81,14 @@ async function gone(pids: readonly number[]): Promise<void> {
   while (alive(pids).length > 0) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** The path of the first lines of the recorded chain, as a chain of which no receiver is known. */
+function shortReplay(): string {
+  const lines = readFileSync(new URL('../vectors/chain/chain.jsonl', import.meta.url), 'utf8').split('\n');
+  const path = join(folder, 'short.jsonl');
+  writeFileSync(path, lines.slice(0, 40).join('\n'));
+  return path;
+}
+
 const childrenOf = ({ pid }: Dev) => processes().filter(({ parent }) => parent === pid);
 
 describe('kith dev', () => {
@@ -91,15 +99,26 @@ describe('kith dev', () => {
       ok: boolean;
       problems: string[];
       simulated: boolean;
-      wallets: { name: string; exact: boolean; ownMissing: number; own: number; late: boolean }[];
+      wallets: { name: string; at: string; exact: boolean; ownMissing: number; own: number; late: boolean }[];
       nodes: { tcbStatus: string; operator: string }[];
+      outage: { keySeconds: number; readySeconds: number; incarnation: number };
     };
-    expect(story).toMatchObject({ ok: true, problems: [], simulated: true, revoked: { name: 'fresh' } });
-    expect(story.nodes).toMatchObject([{ tcbStatus: 'UpToDate', operator: 'operator-1' }]);
-    expect(story.wallets).toHaveLength(25);
-    expect(story.wallets.filter(({ late }) => late)).toHaveLength(18);
+    expect(story).toMatchObject({ ok: true, problems: [], simulated: true });
+    expect(story).toMatchObject({ renewed: { node: 'node 2' }, revoked: { name: 'fresh', node: 'node 3' } });
+    expect(story.nodes).toMatchObject(
+      [1, 2, 3].map((number) => ({ tcbStatus: 'UpToDate', operator: `operator-${number}` })),
+    );
+    expect(story.outage).toMatchObject({ node: 'node 1', meanwhile: 'receiver 6' });
+    expect(story.outage.incarnation).toBeGreaterThan(1);
+    expect(story.outage.readySeconds).toBeGreaterThanOrEqual(story.outage.keySeconds);
+    expect(story.wallets).toHaveLength(75);
+    for (const at of ['node 1', 'node 2', 'node 3']) {
+      expect(story.wallets.filter((wallet) => wallet.at === at && wallet.late)).toHaveLength(18);
+    }
     expect(story.wallets.filter(({ exact, ownMissing }) => !exact || ownMissing > 0)).toEqual([]);
-    expect(story.wallets.reduce((sum, { own }) => sum + own, 0)).toBeGreaterThan(900);
+    expect(story.wallets.reduce((sum, { own }) => sum + own, 0)).toBeGreaterThan(3 * 900);
+    expect(err).toContain('node 1 is killed');
+    expect(err).toContain('registered while it was away, is read at node 1: exact');
     expect(err).toContain('SIMULATED: protects nobody');
     expect(err).toContain('a client that trusts another cluster refuses it');
     expect(err).not.toContain('Warning');
@@ -109,7 +128,10 @@ describe('kith dev', () => {
     const dev = startDev('interrupted');
     await dev.says('notes arrive');
     const children = childrenOf(dev);
-    expect(children.map(({ words }) => /main\.js (\w+)/.exec(words)?.[1]).sort()).toEqual(['devnet', 'node']);
+    expect(children.map(({ words }) => /main\.js (\w+)/.exec(words)?.[1]).sort()).toEqual([
+      'devnet',
+      ...['node', 'node', 'node'],
+    ]);
     expect(readdirSync(dev.temporary)).toHaveLength(1);
     dev.kill('SIGTERM');
     expect(await dev.ended).toBe(1);
@@ -122,7 +144,7 @@ describe('kith dev', () => {
     const dev = startDev('killed');
     await dev.says('is catching-up');
     const pids = childrenOf(dev).map(({ pid }) => pid);
-    expect(pids).toHaveLength(2);
+    expect(pids).toHaveLength(4);
     dev.kill('SIGKILL');
     await dev.ended;
     await gone(pids);
@@ -132,7 +154,7 @@ describe('kith dev', () => {
     const dev = startDev(`without-${which}`);
     await dev.says('verified');
     const children = childrenOf(dev);
-    const victim = children.find(({ words }) => words.includes(` ${which} `))!;
+    const victim = children.find(({ words }) => words.includes(which === 'node' ? '/node-1 ' : ' devnet '))!;
     process.kill(victim.pid, 'SIGKILL');
     expect(await dev.ended).toBe(1);
     const name = which === 'node' ? 'node 1' : 'the chain';
@@ -144,13 +166,13 @@ describe('kith dev', () => {
   });
 
   it('checks another chain against offline detection', async () => {
-    const lines = readFileSync(new URL('../vectors/chain/chain.jsonl', import.meta.url), 'utf8').split('\n');
-    const path = join(folder, 'short.jsonl');
-    writeFileSync(path, lines.slice(0, 40).join('\n'));
-    const { exitCode, out, err } = await runKith('dev', '--replay', path, '--json');
+    const { exitCode, out, err } = await runKith('dev', '--replay', shortReplay(), '--json');
     expect(exitCode, err).toBe(0);
     const { wallets } = JSON.parse(out) as { wallets: { name: string; exact: boolean; entries: number }[] };
-    expect(wallets.map(({ name, exact }) => [name, exact])).toEqual([1, 2, 3].map((i) => [`fresh ${i}`, true]));
+    const names = [1, 2, 3].map((i) => `fresh ${i}`);
+    expect(wallets.map(({ name, exact }) => [name, exact])).toEqual(
+      [...names, ...names, ...names].map((name) => [name, true]),
+    );
     expect(wallets[0]!.entries).toBeGreaterThan(0);
   });
 
@@ -167,9 +189,17 @@ describe('kith dev', () => {
     expect(err).toMatch(/^kith: [^\n]+\n$/);
   });
 
-  it('runs one node only, and says so', async () => {
-    const { exitCode, err } = await runKith('dev', '--nodes', '3');
+  it('runs one node as well, without an outage', async () => {
+    const { exitCode, out, err } = await runKith('dev', '--nodes', '1', '--json', '--replay', shortReplay());
+    expect(exitCode, err).toBe(0);
+    const story = JSON.parse(out) as { nodes: unknown[]; outage?: unknown; problems: string[] };
+    expect(story).toMatchObject({ problems: [], nodes: [{ name: 'node 1' }] });
+    expect(story.outage).toBeUndefined();
+  });
+
+  it('runs seven nodes at most, and says so', async () => {
+    const { exitCode, err } = await runKith('dev', '--nodes', '8');
     expect(exitCode).toBe(2);
-    expect(err).toBe('kith: --nodes: this version runs one node\n');
+    expect(err).toMatch(/^kith: .*--nodes.*1 to 7/);
   });
 });

@@ -70,14 +70,19 @@ describe('a key server that gives back another share than it was given', () => {
       incarnations: createIncarnations(),
       migration: { movesFreely: () => true, operatorKey: () => undefined, height: () => undefined },
     });
-    serveCustody(liar.mesh, linkOf(sim, liar), {
-      ...custodian,
-      release(context, request) {
-        const answer = custodian.release(context, request);
-        if (answer.kind === 'released') for (const { share } of answer.deals) share.expose()[7]! ^= 1;
-        return answer;
+    serveCustody(
+      liar.mesh,
+      linkOf(sim, liar),
+      {
+        ...custodian,
+        release(context, request) {
+          const answer = custodian.release(context, request);
+          if (answer.kind === 'released') for (const { share } of answer.deals) share.expose()[7]! ^= 1;
+          return answer;
+        },
       },
-    });
+      () => undefined,
+    );
     for (const { address } of [a, c]) await sim.clock.settle(liar.mesh.dial(address));
     await sim.until(() => custodian.owners().length === 2);
     await whole(sim, [a, c]);

@@ -1,70 +1,8 @@
-// Real `kith` processes for tests: started from the build, listened to, and ended with the test that started them.
+// Real `kith` processes for tests: ended with the test that started them.
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import process from 'node:process';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
+import { endAllProcesses } from './kith-process.ts';
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export { kill, runKith, type Started, startKith } from './kith-process.ts';
 
-export interface Started {
-  readonly child: ChildProcess;
-  /** The first line of stdout. */
-  readonly first: string;
-  /** All of stderr so far. */
-  readonly err: () => string;
-  /** The exit code; null after a signal. */
-  readonly ended: Promise<number | null>;
-}
-
-const running = new Set<ChildProcess>();
-afterAll(() => {
-  for (const child of running) child.kill('SIGKILL');
-});
-
-function follow(child: ChildProcess): { out: () => string; err: () => string; ended: Promise<number | null> } {
-  running.add(child);
-  let out = '';
-  let err = '';
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    out += text;
-  });
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    err += text;
-  });
-  const ended = once(child, 'close').then(([code]) => {
-    running.delete(child);
-    return code as number | null;
-  });
-  return { out: () => out, err: () => err, ended };
-}
-
-/** A long-running process, once it has said its first line. @throws if it ends before. */
-export async function startProcess(file: string, args: readonly string[]): Promise<Started> {
-  const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const { err, ended } = follow(child);
-  const first = await Promise.race([
-    once(createInterface({ input: child.stdout! }), 'line').then(([line]) => line as string),
-    ended.then((code) => Promise.reject(new Error(`${args.join(' ')} ended with ${code}: ${err()}`))),
-  ]);
-  return { child, first, err, ended };
-}
-
-/** A long-running `kith` command. */
-export const startKith = (...words: string[]): Promise<Started> => startProcess(main, words);
-
-/** `kith` with these words, to its end. */
-export async function runKith(...words: string[]): Promise<{ exitCode: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, [main, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const { out, err, ended } = follow(child);
-  const exitCode = await ended;
-  return { exitCode, out: out(), err: err() };
-}
-
-/** Ends a process at once and waits until it is gone. */
-export async function kill({ child, ended }: Started, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-  child.kill(signal);
-  await ended;
-}
+afterAll(endAllProcesses);

@@ -139,9 +139,7 @@ export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUn
             ),
           ],
           executor: createInlineExecutor({ clock: own }),
-          chainClients: [
-            createCometClient({ transport: devnet.transport(name), clock: own }, { textPrefix: 'kith/' }),
-          ],
+          chainClients: [createCometClient({ transport: devnet.transport(name), clock: own }, { textPrefix: 'kith/' })],
           custody: { kind: 'members', transport: mortalTransport(transport, life) },
           quoteSource: given.quotes?.(genuine) ?? genuine,
           collateralSources: [createSimulatedCollateral(pki)],
