@@ -10,6 +10,7 @@ import { type RosterEntry, rosterHash } from '../src/core/roster.ts';
 import { Secret } from '../src/core/secret.ts';
 import { systemRandom as random } from '../src/core/system.ts';
 import { createDealer, type OwnStore, recoverSealingKey } from '../src/keyserver/index.ts';
+import { createClusterInForce } from '../src/node/cluster-in-force.ts';
 import { headerReader } from '../src/node/custody/read-header.ts';
 import { createPeering, type Peering } from '../src/node/peering.ts';
 import { readHeader as readStoreHeader, signHeader } from '../src/node/store/index.ts';
@@ -62,7 +63,7 @@ async function boot(
   const peering = createPeering(
     {
       ...{ clock, random, log, attestor, quoter, collateral, transport },
-      cluster: testCluster,
+      inForce: createClusterInForce({ log }, testCluster),
       hpkeKeyPair: hpkeGenerateKeyPair(random),
       phase: () => 'recovering',
       height: () => undefined,

@@ -1,6 +1,6 @@
 // The paths of the API: each unpacks a request, calls the service, and packs its answer.
 
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { fromHex } from '../../core/bytes.ts';
 import { KithError } from '../../core/errors.ts';
 import { parseRegId } from '../../core/ids.ts';
@@ -84,7 +84,7 @@ function addStateRoutes(app: FastifyInstance, service: NodeService): void {
         response: { 200: answers('evidence', attestationAnswer), ...problemsOf(400, 429, 503) },
       },
     },
-    async (request) => await service.attestation(fromHex(request.query.nonce), callOf(request)),
+    async (request, reply) => await service.attestation(fromHex(request.query.nonce), callOf(reply)),
   );
 }
 
@@ -98,7 +98,7 @@ function addOperationRoutes(app: FastifyInstance, service: NodeService): void {
   app.post<{ Body: SealedBox }>(
     '/v1/registrations',
     { config, schema: { summary: 'Register: a sealed, signed operation', body: sealedBody, response } },
-    async (request, reply) => sendOperation(reply, await service.register(request.body, callOf(request))),
+    async (request, reply) => sendOperation(reply, await service.register(request.body, callOf(reply))),
   );
   for (const kind of ['renew', 'revoke'] as const) {
     app.post<{ Body: SealedBox; Params: { id: string } }>(
@@ -108,7 +108,7 @@ function addOperationRoutes(app: FastifyInstance, service: NodeService): void {
         schema: { summary: `${kind}: a sealed, signed operation`, params: idParams, body: sealedBody, response },
       },
       async (request, reply) =>
-        sendOperation(reply, await service[kind](parseRegId(request.params.id), request.body, callOf(request))),
+        sendOperation(reply, await service[kind](parseRegId(request.params.id), request.body, callOf(reply))),
     );
   }
 }
@@ -148,7 +148,7 @@ function addLookUpRoutes(app: FastifyInstance, service: NodeService): void {
         response: { 200: answers('state', registrationAnswer), ...problemsOf(400, 404, 429, 503) },
       },
     },
-    async (request) => found(await service.registration(parseRegId(request.params.id), callOf(request))),
+    async (request, reply) => found(await service.registration(parseRegId(request.params.id), callOf(reply))),
   );
   app.get<{ Params: { id: string }; Querystring: { since?: number; wait?: number } }>(
     '/v1/index-sets/:id',
@@ -168,7 +168,7 @@ function addLookUpRoutes(app: FastifyInstance, service: NodeService): void {
     async (request, reply) => {
       const { since = 0, wait = 0 } = request.query;
       const options = { since, waitMs: wait * 1000 };
-      const answer = found(await service.indexSet(parseRegId(request.params.id), options, callOf(request)));
+      const answer = found(await service.indexSet(parseRegId(request.params.id), options, callOf(reply)));
       reply.header('etag', answer.etag).header('cache-control', 'no-cache');
       if (request.headers['if-none-match'] === answer.etag) return reply.code(304).send();
       return reply.type('application/json; charset=utf-8').send(indexSetText(answer));
@@ -199,7 +199,7 @@ function addRecoveryRoutes(app: FastifyInstance, service: NodeService): void {
         response: { 200: answers('taken', shareAnswer), ...problemsOf(400, 409, 413, 415, 422, 429, 503) },
       },
     },
-    async (request) => await service.enterRecoveryShare(request.body, callOf(request)),
+    async (request, reply) => await service.enterRecoveryShare(request.body, callOf(reply)),
   );
 }
 
@@ -216,11 +216,24 @@ function sendOperation(reply: FastifyReply, answer: OperationAnswer): FastifyRep
 const indexSetText = ({ id, since, nonce, ciphertext }: IndexSetAnswer): string =>
   `{"id":"${id}","since":${since},"nonce":"${nonce}","ciphertext":"${ciphertext}"}`;
 
-/** Work ends when the client goes away. The signal is made when somebody wants it. */
-function callOf(request: FastifyRequest): ServiceCall {
+/**
+ * The signal aborts when the client goes away before it is answered. `request.signal` would not do: a request closes as
+ * soon as its body was read. Made when it is asked for: few calls wait.
+ */
+function callOf(reply: FastifyReply): ServiceCall {
+  let controller: AbortController | undefined;
   return {
     get signal() {
-      return request.signal;
+      if (controller) return controller.signal;
+      const made = new AbortController();
+      controller = made;
+      const { raw } = reply;
+      const onClose = () => {
+        if (!raw.writableFinished) made.abort(new KithError('aborted', 'the client has gone'));
+      };
+      if (raw.destroyed) onClose();
+      else raw.once('close', onClose);
+      return made.signal;
     },
   };
 }

@@ -53,7 +53,7 @@ export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
       const heads = await sync.askHeads({ signal });
       if (heads.length === 0) failures += 1;
       else asked = true;
-      const before = heads.filter(({ head }) => head.incarnation < deps.incarnation);
+      const before = heads.flatMap(({ head }) => (head && head.incarnation < deps.incarnation ? [{ head }] : []));
       const found = findRollback(deps.head, before);
       if (!found || condition.rollback || condition.phase !== 'catching-up') return;
       condition.rollback = found;

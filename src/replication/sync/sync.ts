@@ -101,8 +101,10 @@ export interface Sync extends Part {
   certify(nodeId: NodeId, refs: readonly OperationRef[], options: { signal: AbortSignal }): Promise<OperationRef[]>;
   /** Looks for a registration that is not known here at these members first; false if too many are looked for. */
   want(regId: RegId, holders: readonly NodeId[]): boolean;
-  /** The newest head of this node that members remember, of those that answer; unordered. */
-  askHeads(options: { signal: AbortSignal }): Promise<{ readonly nodeId: NodeId; readonly head: SyncHead }[]>;
+  /** What members remember of this node, of those that answer, in no order; without a head if it is nothing. */
+  askHeads(options: {
+    signal: AbortSignal;
+  }): Promise<{ readonly nodeId: NodeId; readonly head: SyncHead | undefined }[]>;
   status(): SyncStatus;
 }
 
@@ -244,7 +246,7 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
       const answers = peers.list().map(async (peer) => {
         try {
           const { head } = await asking.run((child) => ask(peer, { kind: 'head' }, ['head'], { signal: child }));
-          return head ? [{ nodeId: peer.nodeId, head }] : [];
+          return [{ nodeId: peer.nodeId, head }];
         } catch (error) {
           failed(peer.nodeId, error);
           return [];
