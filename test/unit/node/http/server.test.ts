@@ -44,6 +44,57 @@ describe('the events of the HTTP server', () => {
   });
 });
 
+describe('a call that takes time', () => {
+  /** The operation's call, and the server's answer when it is allowed to go on. */
+  async function slowRegister() {
+    let told: (signal: AbortSignal) => void = () => undefined;
+    let goOn: () => void = () => undefined;
+    const called = new Promise<AbortSignal>((resolve) => {
+      told = resolve;
+    });
+    const released = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const register: NodeService['register'] = async (_box, call) => {
+      told(call.signal);
+      await released;
+      return answer;
+    };
+    const { service } = fakeService({ register });
+    const server = createHttpServer({ service, log: recordingLog().log }, OPTIONS);
+    await server.start();
+    open.push({ close: () => server.stop() });
+    const leaving = new AbortController();
+    const body = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(BOX) };
+    const response = fetch(`http://127.0.0.1:${server.address!.port}/v1/registrations`, {
+      ...body,
+      signal: leaving.signal,
+    });
+    response.catch(() => undefined);
+    return { called, goOn: () => goOn(), leave: () => leaving.abort(), response };
+  }
+
+  it('goes on after its body was read', async () => {
+    const { called, goOn, response } = await slowRegister();
+    const signal = await called;
+    // A round trip of another connection: the request has long been read to its end by then.
+    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect(signal.aborted).toBe(false);
+    goOn();
+    expect((await response).status).toBe(201);
+    expect(signal.aborted).toBe(false);
+  });
+
+  it('ends when the client goes away', async () => {
+    const { called, leave } = await slowRegister();
+    const signal = await called;
+    const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    leave();
+    await aborted;
+    expect(signal.reason).toMatchObject({ code: 'aborted' });
+  });
+});
+
 describe('the HTTP API', () => {
   it('serves health, readiness with its reasons, the node and its members', async () => {
     const { app } = await appOf();
