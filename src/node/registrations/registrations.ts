@@ -17,6 +17,7 @@ import {
   type Change,
   createRegistry,
   type Heights,
+  operationsOf,
   type RegistrationState,
   type Standing,
 } from '../../replication/index.ts';
@@ -182,6 +183,13 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
     return undefined;
   }
 
+  /** What users end here is taken always; what a store brings is not, for nobody knows who filled it. */
+  function whyCrowded(regId: RegId): string | undefined {
+    const isNew = operationsOf(registry.state(regId)).length === 0;
+    const most = options.registrationsMax * (1 + TOMBSTONES_PER_REGISTRATION);
+    return isNew && registry.size >= most ? 'too many have ended recently' : undefined;
+  }
+
   function expiryOf(regId: RegId, otherwise: number): number {
     const standing = registry.standing(regId, heights());
     return 'expiryHeight' in standing ? standing.expiryHeight : otherwise;
@@ -224,7 +232,7 @@ export function createRegistrations(deps: RegistrationsDeps, options: Registrati
     const { regId, type } = operation;
     const isKnown = isInForce(registry.state(regId), opId);
     if (isKnown && (!given || registry.keysHeld(regId))) return { kind: 'known' };
-    const full = whyFull(type, regId, given);
+    const full = whyFull(type, regId, given) ?? whyCrowded(regId);
     if (full !== undefined) return { kind: 'full', detail: full };
     const origin = isKnown ? undefined : deps.enter?.(batch, admitted);
     const merged = merger.merge(batch, { operation, opId, keys: given, origin });

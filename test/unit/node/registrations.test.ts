@@ -100,9 +100,9 @@ describe('a registration', () => {
     const user = userOf(test, anna);
     await user.register({ version: 130, expiryHeight: 500 });
     expect(await user.renew(900, 131)).toMatchObject({ expiryHeight: 900 });
-    expect(user.status()).toEqual({ id: user.id, status: 'confirmed', expiryHeight: 900, confirmations: 1 });
+    expect(await user.status()).toEqual({ id: user.id, status: 'confirmed', expiryHeight: 900, confirmations: 1 });
     await user.revoke(132);
-    expect(user.status()).toMatchObject({ status: 'revoked' });
+    expect(await user.status()).toMatchObject({ status: 'revoked' });
     expect(await user.ask()).toBeUndefined();
     expect(test.node.running!.engine.stats.keys).toBe(0);
     expect(test.node.running!.indexSets.size).toBe(0);
@@ -126,7 +126,7 @@ describe('a registration', () => {
     devnet.advance(1);
     await test.until(() => test.node.service.node().heights.detected === tip + 6);
     expect(await user.ask()).toBeUndefined();
-    expect(user.status()).toMatchObject({ status: 'expired', expiryHeight: tip + 5 });
+    expect(await user.status()).toMatchObject({ status: 'expired', expiryHeight: tip + 5 });
     expect(await other.ask()).toBeDefined();
     const { engine, indexSets, store, registrations } = test.node.running!;
     expect([engine.stats.keys, indexSets.size, registrations.counts.held]).toEqual([1, 1, 1]);
@@ -153,7 +153,7 @@ describe('a registration', () => {
     expect(second.node.service.node().nodeId).toBe(nodeId);
     const [again, goneAgain] = [userOf(second, anna), userOf(second, boris)];
     expect(await again.read()).toEqual(before);
-    expect(goneAgain.status()).toMatchObject({ status: 'revoked' });
+    expect(await goneAgain.status()).toMatchObject({ status: 'revoked' });
     expect(await goneAgain.ask()).toBeUndefined();
   });
 
@@ -167,8 +167,8 @@ describe('a registration', () => {
     fate = 'full';
     expect(await codeOf(user.register())).toBe('store-full');
     expect(await codeOf(other.revoke())).toBe('store-full');
-    expect(user.status()).toBeUndefined();
-    expect(other.status()).toMatchObject({ status: 'confirmed' });
+    expect(await user.status()).toBeUndefined();
+    expect(await other.status()).toMatchObject({ status: 'confirmed' });
     expect(test.node.running!.engine.stats.keys).toBe(1);
     devnet.advance(3);
     await test.until(() => test.node.service.readiness().reasons.some((reason) => reason.includes('store-full')));

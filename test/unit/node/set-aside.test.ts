@@ -103,8 +103,8 @@ describe('a store that was set aside', () => {
     await enter(test, 1, 2);
     await test.until(() => events(test, 'store-imported').length > 0);
     expect(events(test, 'store-imported')[0]!.fields).toMatchObject({ taken: 1, known: 1, refused: 2, postponed: 0 });
-    expect(a.status()).toMatchObject({ status: 'confirmed', expiryHeight: 5_000 });
-    expect(b.status()).toMatchObject({ status: 'revoked' });
+    expect(await a.status()).toMatchObject({ status: 'confirmed', expiryHeight: 5_000 });
+    expect(await b.status()).toMatchObject({ status: 'revoked' });
     expect(test.node.service.node().nodeId).toBe(nodeId);
     expect(disk.aside[0]!.imported).toBe(true);
   });

@@ -63,8 +63,8 @@ describe('operations from elsewhere', () => {
     const before = test.batches();
     expect(kinds(await test.takeIn(...items))).toEqual(['taken', 'taken', 'taken', 'taken', 'known']);
     expect(test.batches()).toBe(before + 1);
-    expect(a.status()).toMatchObject({ status: 'confirmed', expiryHeight: tip + 300 });
-    expect(b.status()).toMatchObject({ status: 'revoked' });
+    expect(await a.status()).toMatchObject({ status: 'confirmed', expiryHeight: tip + 300 });
+    expect(await b.status()).toMatchObject({ status: 'revoked' });
     expect(test.counts()).toEqual([1, 2, 1, 1]);
     const kept = await test.kept();
     const again = await test.takeIn(...items);
@@ -102,7 +102,7 @@ describe('operations from elsewhere', () => {
       await test.takeIn(first!);
       await test.takeIn(...rest);
       expect(test.counts()).toEqual([1, 1, 1, 1]);
-      expect(a.status()).toMatchObject({ status: 'confirmed', expiryHeight: tip + 400 });
+      expect(await a.status()).toMatchObject({ status: 'confirmed', expiryHeight: tip + 400 });
       expect(test.registrations.standing(a.id)).toMatchObject({ birthday: 105 });
       disks.push(await test.kept());
     }
@@ -136,7 +136,7 @@ describe('operations from elsewhere', () => {
       'payload-unexpected',
       'taken',
     ]);
-    expect(a.status()).toBeUndefined();
+    expect(await a.status()).toBeUndefined();
     expect(test.counts()).toEqual([1, 1, 1, 1]);
   });
 
@@ -175,8 +175,8 @@ describe('operations from elsewhere', () => {
       },
     );
     expect(kinds(answers)).toEqual(['known', 'taken']);
-    expect(a.status()).toMatchObject({ status: 'revoked' });
-    expect(b.status()).toMatchObject({ status: 'expired' });
+    expect(await a.status()).toMatchObject({ status: 'revoked' });
+    expect(await b.status()).toMatchObject({ status: 'expired' });
     expect(test.counts()).toEqual([0, 2, 0, 0]);
   });
 
@@ -189,7 +189,7 @@ describe('operations from elsewhere', () => {
     const register = { type: 'register', version: tip, birthday: 0, expiryHeight: tip + 100 } as const;
     const brought = (i: number) => ({ operation: of(i).sign(register), payload: keysPayload(users[i]!.wallet) });
     expect(kinds(await test.takeIn(brought(0), brought(1)))).toEqual(['taken', 'full']);
-    expect(of(1).status()).toBeUndefined();
+    expect(await of(1).status()).toBeUndefined();
     const revokes = [1, 2, 3, 4, 5].map((i) => ({ operation: of(i).sign({ type: 'revoke', version: tip }) }));
     expect(kinds(await test.takeIn(...revokes))).toEqual(['taken', 'taken', 'taken', 'taken', 'full']);
     expect(test.counts()).toEqual([1, 5, 1, 1]);
@@ -214,8 +214,8 @@ describe('operations from elsewhere', () => {
     ];
     fate = 'full';
     expect(await codeOf(test.takeIn(...items))).toBe('store-full');
-    expect(a.status()).toMatchObject({ status: 'confirmed', expiryHeight: tip - 3 + 1_000 });
-    expect(b.status()).toBeUndefined();
+    expect(await a.status()).toMatchObject({ status: 'confirmed', expiryHeight: tip - 3 + 1_000 });
+    expect(await b.status()).toBeUndefined();
     expect(test.counts()).toEqual([1, 1, 1, 1]);
     expect(test.registrations.standing(a.id)).toMatchObject({ birthday: 0 });
     fate = 'written';
