@@ -1,7 +1,7 @@
 // HPKE (RFC 9180), base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20Poly1305: everything that is
 // sealed to a key named in a quote goes through here. Each side of a context counts its messages.
 
-import { chacha20Poly1305Open, chacha20Poly1305Seal, hkdfExpand, hkdfExtract, x25519, x25519PublicKey } from '#crypto';
+import { chacha20Poly1305Open, chacha20Poly1305Seal, hkdfExpand, hkdfExtract, x25519, x25519Own } from '#crypto';
 import { concatBytes, utf8 } from './bytes.ts';
 import { KithError } from './errors.ts';
 import type { Random } from './ports.ts';
@@ -24,6 +24,8 @@ const MODE_BASE = 0;
 export interface HpkeKeyPair {
   readonly secretKey: Uint8Array;
   readonly publicKey: Uint8Array;
+  /** The secret key imported once: spares the import where a key opens many messages. */
+  readonly agree?: (publicKey: Uint8Array) => Uint8Array | undefined;
 }
 
 export interface HpkeExporter {
@@ -60,15 +62,18 @@ function labeledExpand(suite: Uint8Array, prk: Uint8Array, label: string, info: 
 /** A fresh key pair. */
 export function hpkeGenerateKeyPair(random: Random): HpkeKeyPair {
   const secretKey = random.bytes(HPKE_KEY_BYTES);
-  return { secretKey, publicKey: x25519PublicKey(secretKey) };
+  return { secretKey, ...x25519Own(secretKey) };
 }
 
 /** DeriveKeyPair of RFC 9180, section 7.1.3. */
 export function hpkeDeriveKeyPair(ikm: Uint8Array): HpkeKeyPair {
   const prk = labeledExtract(KEM_SUITE, EMPTY, 'dkp_prk', ikm);
   const secretKey = labeledExpand(KEM_SUITE, prk, 'sk', EMPTY, HPKE_KEY_BYTES);
-  return { secretKey, publicKey: x25519PublicKey(secretKey) };
+  return { secretKey, ...x25519Own(secretKey) };
 }
+
+const agreed = ({ secretKey, agree }: HpkeKeyPair, publicKey: Uint8Array): Uint8Array | undefined =>
+  agree ? agree(publicKey) : x25519(secretKey, publicKey);
 
 /** Public keys and `enc` have one length in this suite. */
 function expectKeyLength(what: string, key: Uint8Array): void {
@@ -158,7 +163,7 @@ export function setupSenderWith(
   let dh: Uint8Array | undefined;
   try {
     expectKeyLength('the public key', recipientPublicKey);
-    dh = x25519(ephemeral.secretKey, recipientPublicKey);
+    dh = agreed(ephemeral, recipientPublicKey);
   } finally {
     ephemeral.secretKey.fill(0);
   }
@@ -186,7 +191,7 @@ export function setupSenderWith(
  */
 export function hpkeSetupRecipient(keyPair: HpkeKeyPair, enc: Uint8Array, info: Uint8Array): HpkeRecipient {
   expectKeyLength('enc', enc);
-  const dh = x25519(keyPair.secretKey, enc);
+  const dh = agreed(keyPair, enc);
   const schedule = keySchedule(sharedSecret(dh, enc, keyPair.publicKey), info);
   let sequence = 0;
   const openAt = (number: number, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array => {

@@ -50,6 +50,8 @@ export interface CryptoDoor {
   x25519PublicKey(secret: Uint8Array): Uint8Array;
   /** The shared secret, or undefined when it is all zero (RFC 7748, section 6.1). */
   x25519(secret: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
+  /** A secret imported once for its public key and many agreements, as `ed25519Signer`. */
+  x25519Own(secret: Uint8Array): X25519Own;
 
   /**
    * ECDSA over P-256 with SHA-256 of `message`; key x||y (64), signature r||s (64), high s accepted as X.509 does.
@@ -65,6 +67,14 @@ export interface CryptoDoor {
 
 /** Signs a message: 64 bytes. */
 export type Ed25519Signer = (message: Uint8Array) => Uint8Array;
+
+/** An imported X25519 secret. */
+export interface X25519Own {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** As `x25519`. */
+  agree(publicKey: Uint8Array): Uint8Array | undefined;
+}
 
 /** An imported key; see `p256Verify` for what it accepts. */
 export interface P256PublicKey {

@@ -10,7 +10,7 @@ import { shake256 as nobleShake256 } from '@noble/hashes/sha3.js';
 import { concatBytes, equalBytes, leToBigint } from '../bytes.ts';
 import { KithError } from '../errors.ts';
 import { expectHkdfKey, expectLength, plausibleEd25519Point } from './checks.ts';
-import type { Ed25519Signer, P256PublicKey } from './door.ts';
+import type { Ed25519Signer, P256PublicKey, X25519Own } from './door.ts';
 
 const TAG_BYTES = 16;
 
@@ -137,6 +137,11 @@ export function x25519(secret: Uint8Array, publicKey: Uint8Array): Uint8Array | 
     // Noble refuses the all-zero result.
     return undefined;
   }
+}
+
+export function x25519Own(secret: Uint8Array): X25519Own {
+  const own = secret.slice();
+  return { publicKey: x25519PublicKey(own), agree: (publicKey) => x25519(own, publicKey) };
 }
 
 export function p256PublicKey(publicKey: Uint8Array): P256PublicKey | undefined {

@@ -16,7 +16,7 @@ import { hchacha } from '@noble/ciphers/chacha.js';
 import { concatBytes, toBase64Url } from '../bytes.ts';
 import { KithError } from '../errors.ts';
 import { expectHkdfKey, expectLength, plausibleEd25519Point } from './checks.ts';
-import type { Ed25519Signer, P256PublicKey } from './door.ts';
+import type { Ed25519Signer, P256PublicKey, X25519Own } from './door.ts';
 
 const TAG_BYTES = 16;
 const EMPTY = new Uint8Array(0);
@@ -156,10 +156,12 @@ function privateKey(curve: OkpCurve, secret: Uint8Array): KeyObject {
   }
 }
 
-function publicKeyOf(curve: OkpCurve, secret: Uint8Array): Uint8Array {
-  const spki = createPublicKey(privateKey(curve, secret)).export({ format: 'der', type: 'spki' });
+function publicBytes(own: KeyObject): Uint8Array {
+  const spki = createPublicKey(own).export({ format: 'der', type: 'spki' });
   return copy(spki.subarray(spki.length - 32));
 }
+
+const publicKeyOf = (curve: OkpCurve, secret: Uint8Array): Uint8Array => publicBytes(privateKey(curve, secret));
 
 function okpPublicKey(curve: OkpCurve, publicKey: Uint8Array): KeyObject {
   return createPublicKey({ key: { kty: 'OKP', crv: curve, x: toBase64Url(publicKey) }, format: 'jwk' });
@@ -183,15 +185,22 @@ export function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signat
 
 export const x25519PublicKey = (secret: Uint8Array): Uint8Array => publicKeyOf('X25519', secret);
 
-export function x25519(secret: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
+function agree(own: KeyObject, publicKey: Uint8Array): Uint8Array | undefined {
   expectLength('an X25519 public key', publicKey, 32);
-  const own = privateKey('X25519', secret);
   try {
     return copy(diffieHellman({ privateKey: own, publicKey: okpPublicKey('X25519', publicKey) }));
   } catch {
     // OpenSSL refuses the all-zero result.
     return undefined;
   }
+}
+
+export const x25519 = (secret: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined =>
+  agree(privateKey('X25519', secret), publicKey);
+
+export function x25519Own(secret: Uint8Array): X25519Own {
+  const own = privateKey('X25519', secret);
+  return { publicKey: publicBytes(own), agree: (publicKey) => agree(own, publicKey) };
 }
 
 export function p256PublicKey(publicKey: Uint8Array): P256PublicKey | undefined {

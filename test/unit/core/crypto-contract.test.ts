@@ -148,6 +148,8 @@ describe.each(sides)('#crypto, side %s', (_name, crypto) => {
       () => crypto.ed25519Sign(odd, EMPTY),
       () => crypto.ed25519Signer(odd),
       () => crypto.x25519PublicKey(odd),
+      () => crypto.x25519Own(odd),
+      () => crypto.x25519Own(key).agree(odd),
       () => crypto.x25519(odd, key),
       () => crypto.x25519(key, odd),
     ]) {
@@ -187,6 +189,12 @@ describe.each(sides)('#crypto, side %s', (_name, crypto) => {
     const shared = '4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742';
     expect(toHex(crypto.x25519(alice, fromHex(bobKey))!)).toBe(shared);
     expect(toHex(crypto.x25519(bob, fromHex(aliceKey))!)).toBe(shared);
+    const own = alice.slice();
+    const imported = crypto.x25519Own(own);
+    own.fill(0);
+    expect(toHex(imported.publicKey)).toBe(aliceKey);
+    for (let i = 0; i < 2; i++) expect(toHex(imported.agree(fromHex(bobKey))!)).toBe(shared);
+    expect(imported.agree(new Uint8Array(32))).toBeUndefined();
   });
 
   it('gives results that are their own memory, whatever the caller does with them', () => {
