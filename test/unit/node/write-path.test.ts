@@ -195,8 +195,8 @@ describe('the state of a registration', () => {
       1,
     ],
     ['nobody that counts', [], 'pending', 0],
-  ])('with %s having it', (_name, holding, status, confirmations) => {
-    expect(bench({ standing: open, holding }).path.status(id)).toEqual({
+  ])('with %s having it', async (_name, holding, status, confirmations) => {
+    expect(await bench({ standing: open, holding }).path.status(id)).toEqual({
       id,
       status,
       expiryHeight: 500,
