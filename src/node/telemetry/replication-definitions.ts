@@ -108,7 +108,7 @@ const HEIGHTS: readonly MetricDefinition[] = [
   ),
   gauge(
     'kith_heights_disagreement',
-    'whether most operators have another block: detection has stopped',
+    'whether most operators have another block: detection waits',
     ({ node }) => node.replication.heights.disagreement,
   ),
   gauge(
