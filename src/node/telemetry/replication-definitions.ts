@@ -42,7 +42,7 @@ const SYNC: readonly MetricDefinition[] = [
   ),
   counter(
     'kith_sync_operations_arrived_total',
-    'operations in batches of other members, pushed or pulled',
+    'operations in batches of other members, pushed or pulled; those that came twice count twice',
     ({ node }) => node.replication.sync.operationsArrived,
   ),
   counterBy('kind')('kith_sync_requests_answered_total', 'requests of members that were answered', ({ node }) =>

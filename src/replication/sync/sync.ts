@@ -81,7 +81,7 @@ export interface SyncStatus {
   readonly forkedLogs: number;
   /** Encoded entries of the own log in memory, in bytes. */
   readonly pushBytesHeld: number;
-  /** Operations that came in entries of other members, pushed or pulled, since the start. */
+  /** Operations that came in entries of other members, pushed or pulled, since the start; again if they came again. */
   readonly operationsArrived: number;
   /** Requests of members that were answered, by kind. */
   readonly answered: Readonly<Record<SyncRequest['kind'], number>>;
