@@ -41,7 +41,8 @@ async function status({ node: url }: { node: string }, { terminal }: CommandCont
     `node ${word(node.nodeId)}, kith ${word(node.version)}, ${word(node.phase)}${ready ? '' : ' (not ready)'}`,
     `incarnation ${node.incarnation}`,
     `cluster ${word(node.clusterId)}, configuration ${node.configVersion}${node.simulated ? ', simulated' : ''}`,
-    `chain ${heights.chain}, indexed ${heights.indexed}, detected ${heights.detected}, anchored ${heights.anchored}`,
+    `chain ${heights.chain}, indexed ${heights.indexed}, detected ${heights.detected}, anchored ${heights.anchored}` +
+      (heights.cluster === undefined ? '' : `, cluster ${heights.cluster}`),
     `quorum ${quorum.reachable} of ${quorum.needed} needed, members ${node.members}`,
     ...(node.custody ? [custodyLine(node.custody)] : []),
     ...reasons.map((reason) => `- ${printable(reason, REASON_CHARS_MAX)}`),

@@ -95,7 +95,14 @@ export const nodeShape = shape(
     version: word,
     phase: word,
     simulated: Type.Boolean(),
-    heights: Type.Object({ chain: height, indexed: height, detected: height, anchored: height }),
+    heights: Type.Object({
+      chain: height,
+      indexed: height,
+      detected: height,
+      anchored: height,
+      /** Absent at nodes of earlier versions. */
+      cluster: Type.Optional(height),
+    }),
     members: uint(),
     quorum: Type.Object({ needed: uint(), reachable: uint() }),
     incarnation: uint(),

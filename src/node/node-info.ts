@@ -2,6 +2,7 @@
 
 import type { Cluster } from '../attestation/index.ts';
 import type { Clock } from '../core/ports.ts';
+import type { ClusterHeight } from '../replication/index.ts';
 import type { Company } from './company.ts';
 import type { Condition } from './condition.ts';
 import { isProven } from './proven.ts';
@@ -14,11 +15,13 @@ export interface NodeInfoDeps {
   readonly cluster: Cluster;
   readonly condition: Condition;
   readonly company: Company | undefined;
+  /** What members say of heights; undefined before the store is open, or without company. */
+  readonly clusterHeight: () => Pick<ClusterHeight, 'height' | 'report'> | undefined;
 }
 
 /** @param options.version of the software. */
 export function nodeInfo(
-  { cluster, condition, company, anchored }: NodeInfoDeps & { readonly anchored: number },
+  { cluster, condition, company, clusterHeight, anchored }: NodeInfoDeps & { readonly anchored: number },
   options: { version: string },
 ): NodeInfo {
   const { phase, running, incarnation } = condition;
@@ -42,6 +45,7 @@ export function nodeInfo(
       indexed: checkpoint?.cursor ?? 0,
       detected: running?.detector.detected ?? 0,
       anchored,
+      cluster: clusterHeight()?.height() ?? checkpoint?.cursor ?? 0,
       first: checkpoint?.start ?? 0,
     },
     members: entries.length || Number(around.serving),
@@ -69,8 +73,14 @@ export function memberInfos(deps: NodeInfoDeps): MemberInfo[] {
   ];
 }
 
-function peerInfos({ clock, company }: NodeInfoDeps, running: Running): MemberInfo[] {
+function peerInfos({ clock, company, clusterHeight }: NodeInfoDeps, running: Running): MemberInfo[] {
   const now = clock.monotonic();
+  // What a member signed it has indexed says more than the tip it knows, which comes with each heartbeat.
+  const stated = new Map(
+    clusterHeight()
+      ?.report()
+      .members.map(({ nodeId, height }) => [nodeId, height]),
+  );
   return (company?.peering.mesh.peers() ?? [])
     .filter(({ attested }) => isProven(attested))
     .map(({ attested, phase, height, lastSeenMs }) => ({
@@ -78,7 +88,7 @@ function peerInfos({ clock, company }: NodeInfoDeps, running: Running): MemberIn
       operator: attested.operator,
       tcbStatus: attested.tcbStatus,
       phase: readPhase(phase),
-      lag: Math.max(0, running.tip() - (height ?? 0)),
+      lag: Math.max(0, running.tip() - (stated.get(attested.nodeId) ?? height ?? 0)),
       lastSeenSeconds: Math.round((now - lastSeenMs) / 1000),
     }));
 }

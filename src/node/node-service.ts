@@ -17,7 +17,7 @@ import type { createOperationCounter, Pseudonyms } from './telemetry/index.ts';
 import type { TotalRestart } from './total-restart.ts';
 import type { WritePath } from './write-path.ts';
 
-export interface NodeServiceDeps extends NodeInfoDeps {
+export interface NodeServiceDeps extends Omit<NodeInfoDeps, 'clusterHeight'> {
   readonly log: Log;
   readonly sealingKeys: SealingKeys;
   readonly counted: ReturnType<typeof createOperationCounter>;
@@ -38,6 +38,7 @@ export interface Opened {
 /** @param options.version of the software. */
 export function createNodeService(deps: NodeServiceDeps, options: { readonly version: string }): NodeService {
   const { cluster, condition, opened, restart } = deps;
+  const telling = { ...deps, clusterHeight: () => opened()?.replication.clusterHeight };
 
   /** @throws KithError `not-ready` with the reason, unless the node serves. */
   function serving(): Running {
@@ -89,8 +90,8 @@ export function createNodeService(deps: NodeServiceDeps, options: { readonly ver
 
   return {
     readiness: () => readinessOf(condition.phase, condition.reasons, condition.running, notes()),
-    node: () => nodeInfo({ ...deps, anchored: opened()?.replication.anchors()?.anchored ?? 0 }, options),
-    members: () => memberInfos(deps),
+    node: () => nodeInfo({ ...telling, anchored: opened()?.replication.anchors()?.anchored ?? 0 }, options),
+    members: () => memberInfos(telling),
     attestation: async (nonce, { signal }) => {
       const evidence = deps.evidence();
       if (evidence && condition.phase !== 'draining') return evidence.document(nonce, { signal });

@@ -187,6 +187,7 @@ class Node implements KithNode {
       peerKeys: this.#company?.sealingKeys,
       roster: this.#company?.entries()?.length ?? 0,
       rolledBack: this.#condition.rollback !== undefined,
+      replication: this.#opened?.replication.stats(),
     });
   }
 

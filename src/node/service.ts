@@ -32,6 +32,8 @@ export interface NodeInfo {
     readonly indexed: number;
     readonly detected: number;
     readonly anchored: number;
+    /** The median over operators (docs/REPLICATION.md, Heights); the own one where nobody else is. */
+    readonly cluster: number;
     /** The first height of the chain that is indexed here; 0 before it is known. */
     readonly first: number;
   };
@@ -67,7 +69,7 @@ export interface MemberInfo {
   readonly operator: string;
   readonly tcbStatus: string;
   readonly phase: Phase;
-  /** Blocks behind the newest height known. */
+  /** Blocks behind the newest height known: of this node in detection, of others in what they have indexed. */
   readonly lag: number;
   /** Seconds since it was last heard of. */
   readonly lastSeenSeconds: number;

@@ -7,7 +7,13 @@ import type { Peering } from './peering.ts';
 import type { Running } from './running.ts';
 import type { NodeService } from './service.ts';
 import { countWrites, type WriteCounts } from './store/index.ts';
-import type { NodeStats, OperationCounter } from './telemetry/index.ts';
+import {
+  createReplicationCounter,
+  NO_REPLICATION,
+  type NodeStats,
+  type OperationCounter,
+  type ReplicationStats,
+} from './telemetry/index.ts';
 
 export interface QuoteCounts {
   made: number;
@@ -59,6 +65,8 @@ export interface StatsSource {
   readonly peerKeys: PeerKeys | undefined;
   readonly roster: number;
   readonly rolledBack: boolean;
+  /** Undefined before the store is open. */
+  readonly replication: ReplicationStats | undefined;
 }
 
 const NO_DETECTION = { keys: 0, keyMemoryBytes: 0, pairs: 0, pendingPairs: { head: 0, backfill: 0 } };
@@ -107,6 +115,11 @@ export function statsOf({ service, running, ...source }: StatsSource): NodeStats
     rolledBack,
     mesh: peering?.counts().mesh ?? NO_MESH,
     custody: custodyStats(peering, peerKeys),
+    replication: source.replication ?? {
+      ...NO_REPLICATION,
+      confirming: 0,
+      counts: createReplicationCounter().read(),
+    },
   };
 }
 

@@ -7,7 +7,12 @@ import type { NodeId, RegId } from '../core/ids.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import type { BatchReceipt } from '../core/receipt.ts';
 import type { RosterEntry } from '../core/roster.ts';
-import { type Confirmations, createConfirmations, type OperationRef } from '../replication/index.ts';
+import {
+  type ConfirmationOutcome,
+  type Confirmations,
+  createConfirmations,
+  type OperationRef,
+} from '../replication/index.ts';
 import { presentCertificate } from './certificates.ts';
 import { createOperations, type Operations } from './operations.ts';
 import { createOwnReceipts } from './own-receipts.ts';
@@ -31,6 +36,8 @@ export interface WritePathDeps {
   readonly ask?: ((refs: readonly OperationRef[]) => void) | undefined;
   /** Has a registration fetched from these members; false if too many are wanted. */
   readonly want: (ref: OperationRef, holders: readonly NodeId[]) => boolean;
+  /** An operation was answered so long after it was synced here. */
+  readonly onAnswered?: ((outcome: ConfirmationOutcome['kind'], afterMs: number) => void) | undefined;
 }
 
 export interface WritePath {
@@ -52,7 +59,10 @@ export function createWritePath(deps: WritePathDeps): WritePath {
   const ownReceipts = createOwnReceipts(deps.receipt);
   const knows = (id: RegId) => registrations.standing(id).kind !== 'unknown';
   return {
-    operations: createOperations({ ...deps, clusterId: cluster.id, ownReceipts, confirmations }),
+    operations: createOperations({
+      ...{ ...deps, clusterId: cluster.id, ownReceipts },
+      confirmations: { wait: timed(confirmations.wait, deps) },
+    }),
     confirmations,
     async status(id) {
       if (!knows(id)) return undefined;
@@ -61,5 +71,18 @@ export function createWritePath(deps: WritePathDeps): WritePath {
     },
     presentCertificate: (id, encoded) =>
       presentCertificate({ clusterId: cluster.id, roster, knows, want: deps.want }, id, encoded),
+  };
+}
+
+/** The same, and `onAnswered` is told of how it ended. */
+function timed(
+  wait: Confirmations['wait'],
+  { clock, onAnswered }: Pick<WritePathDeps, 'clock' | 'onAnswered'>,
+): Confirmations['wait'] {
+  return async (ref, own, options) => {
+    const since = clock.monotonic();
+    const outcome = await wait(ref, own, options);
+    onAnswered?.(outcome.kind, clock.monotonic() - since);
+    return outcome;
   };
 }

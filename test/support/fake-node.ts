@@ -207,7 +207,7 @@ export function createFakeNode(deviations: Deviations = {}): FakeNode {
       version: '0.1.0',
       phase: service.readiness().phase,
       simulated: true,
-      heights: { chain: height, indexed: height, detected: height, anchored: 0, first: 1 },
+      heights: { chain: height, indexed: height, detected: height, anchored: 0, cluster: height, first: 1 },
       members: 1,
       quorum: { needed: 1, reachable: 1 },
       incarnation: 1,

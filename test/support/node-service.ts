@@ -4,6 +4,7 @@ import type { RegId } from '../../src/core/ids.ts';
 import type { Log, LogFields } from '../../src/node/log.ts';
 import type { NodeService, OperationAnswer } from '../../src/node/service.ts';
 import type { NodeStats, ProcessStats } from '../../src/node/telemetry/index.ts';
+import { NO_REQUESTS } from '../../src/replication/index.ts';
 
 export const ID = 'A'.repeat(43);
 
@@ -27,7 +28,7 @@ export function fakeService(changes: Partial<NodeService> = {}) {
       version: '0.1.0',
       phase: 'ready',
       simulated: true,
-      heights: { chain: 4, indexed: 3, detected: 2, anchored: 1, first: 1 },
+      heights: { chain: 4, indexed: 3, detected: 2, anchored: 1, cluster: 3, first: 1 },
       members: 1,
       quorum: { needed: 1, reachable: 1 },
       incarnation: 1,
@@ -92,7 +93,7 @@ export function fakeStats(changes: Partial<NodeStats> = {}): NodeStats {
     ready: true,
     reasons: 2,
     simulated: true,
-    heights: { chain: 1_005, indexed: 1_004, detected: 1_003, anchored: 1_002, first: 1_001 },
+    heights: { chain: 1_005, indexed: 1_004, detected: 1_003, anchored: 1_002, cluster: 1_006, first: 1_001 },
     registrations: { held: 12, tombstones: 13, max: 14 },
     indexSets: { groups: 21, waiting: 22 },
     backfill: { blocksBehind: 31 },
@@ -143,6 +144,49 @@ export function fakeStats(changes: Partial<NodeStats> = {}): NodeStats {
       keyReleaseSeconds: 136,
       owners: 137,
       requests: [{ labels: { side: 'answered', kind: 'release', outcome: 'platform' }, count: 138 }],
+    },
+    replication: {
+      sync: {
+        entriesMissing: 201,
+        logs: 202,
+        forkedLogs: 203,
+        pushBytesHeld: 204,
+        operationsArrived: 205,
+        answered: { ...NO_REQUESTS, push: 206, 'audit-ids': 207 },
+        snapshotsGiven: 208,
+      },
+      confirming: 209,
+      anchors: { cursor: 211, pending: 212, wanted: 213, reasons: ['no-quorum', 'gap'] },
+      heights: {
+        settled: 221,
+        operators: { heard: 222, needed: 223, all: 224 },
+        disagreement: true,
+        disputed: false,
+      },
+      counts: {
+        alarms: {
+          divergence: 231,
+          records: 232,
+          fork: 233,
+          equivocation: 234,
+          'chain-disagreement': 235,
+          'wrong-root': 236,
+        },
+        confirmations: { '0.1': 241, '1': 242, '5': 243, pending: 244 },
+        receipts: { given: 251, withheld: 252, received: 253 },
+        anchors: {
+          accepted: 261,
+          abandoned: 262,
+          'chain-lacks': 263,
+          proposed: 264,
+          'no-quorum': 265,
+          'send-failed': 266,
+          'given-up': 267,
+        },
+        fetchedByAnchors: 268,
+        failures: { peer: 271, sync: 272, anchors: 273, heights: 274 },
+        snapshotsTaken: { whole: 281, early: 282 },
+      },
     },
     ...changes,
   };

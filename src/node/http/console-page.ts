@@ -32,7 +32,7 @@ const megabytes = (bytes) => (bytes / 1e6).toFixed(1) + ' MB';
 const list = (id, facts) =>
   at(id).replaceChildren(...Object.entries(facts).flatMap(([name, value]) => [make('dt', name), make('dd', value)]));
 function show(state) {
-  const { heights, registrations, detection, memory, quorum } = state;
+  const { heights, registrations, replication, detection, memory, quorum } = state;
   at('simulated').hidden = !state.simulated;
   at('phase').textContent = state.phase + (state.ready ? '' : ', not ready');
   at('phase').className = state.ready ? 'good' : 'bad';
@@ -43,6 +43,8 @@ function show(state) {
   list('registrations', registrations);
   list('detection', { keys: detection.keys, 'pairs pending': detection.pending,
     'blocks behind': detection.blocksBehind });
+  list('replication', { 'entries missing': replication.entriesMissing, logs: replication.logs,
+    'not anchored': replication.unanchored, 'looked for': replication.wanted, alarms: replication.alarms });
   list('memory', { resident: megabytes(memory.residentBytes), keys: megabytes(memory.keyBytes) });
   list('quorum', quorum);
   at('members').replaceChildren(...state.members.map((member) => {
@@ -82,7 +84,7 @@ export const CONSOLE_PAGE = `<!doctype html>
 <div id="trouble" class="bad" role="status"></div>
 <div id="parts">
 ${part('node', 'Node')}${part('heights', 'Heights')}${part('registrations', 'Registrations')}
-${part('detection', 'Detection')}${part('memory', 'Memory')}${part('quorum', 'Quorum')}
+${part('replication', 'Replication')}${part('detection', 'Detection')}${part('memory', 'Memory')}${part('quorum', 'Quorum')}
 </div>
 <section><h2>Members</h2><table>
 <thead><tr><th>operator</th><th>node</th><th>phase</th><th>TCB</th><th>lag</th><th>seen</th></tr></thead>

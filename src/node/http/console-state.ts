@@ -15,6 +15,15 @@ export interface ConsoleState extends Readiness {
   readonly members: readonly MemberInfo[];
   readonly registrations: NodeStats['registrations'];
   readonly detection: { readonly keys: number; readonly pending: number; readonly blocksBehind: number };
+  readonly replication: {
+    readonly entriesMissing: number;
+    readonly logs: number;
+    /** Operations that no anchor names yet, and those that are looked for because one does. */
+    readonly unanchored: number;
+    readonly wanted: number;
+    /** All kinds together: zero, or the log says what. */
+    readonly alarms: number;
+  };
   readonly memory: { readonly residentBytes: number; readonly keyBytes: number };
 }
 
@@ -26,6 +35,7 @@ export function consoleState(service: NodeService, stats: NodeStats, residentByt
   const { ready, phase, reasons } = service.readiness();
   const { nodeId, clusterId, configVersion, incarnation, version, simulated } = service.node();
   const { detection, heights, quorum, registrations, backfill } = stats;
+  const { sync, anchors, counts } = stats.replication;
   const { head, backfill: waiting } = detection.pendingPairs;
   return {
     ready,
@@ -42,6 +52,13 @@ export function consoleState(service: NodeService, stats: NodeStats, residentByt
     members: service.members().slice(0, ROWS_MAX),
     registrations,
     detection: { keys: detection.keys, pending: head + waiting, blocksBehind: backfill.blocksBehind },
+    replication: {
+      entriesMissing: sync.entriesMissing,
+      logs: sync.logs,
+      unanchored: anchors.pending,
+      wanted: anchors.wanted,
+      alarms: Object.values(counts.alarms).reduce((sum, count) => sum + count, 0),
+    },
     memory: { residentBytes, keyBytes: detection.keyMemoryBytes },
   };
 }

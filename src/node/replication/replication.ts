@@ -25,11 +25,13 @@ import type { OwnCondition } from '../condition.ts';
 import type { Launched } from '../launched.ts';
 import type { Log } from '../log.ts';
 import type { Running } from '../running.ts';
+import { createReplicationCounter, NO_REPLICATION, type ReplicationStats } from '../telemetry/index.ts';
 import { createWritePath, type WritePath } from '../write-path.ts';
 import { anchorChain, anchorStore } from './anchoring.ts';
 import { createCatchingUp } from './catching-up.ts';
 import { replicationPeers, serveReplication } from './link.ts';
-import { ANCHOR_REASONS, logAnchors, logDivergence, logHeights, logSync } from './reports.ts';
+import { countedReceipts } from './receipts.ts';
+import { ANCHOR_REASONS, createReports } from './reports.ts';
 
 export interface ReplicationDeps {
   readonly clock: Clock;
@@ -58,6 +60,8 @@ export interface Replication extends Part {
   /** What operators should know although it serves. */
   notes(): string[];
   anchors(): AnchorStatus | undefined;
+  /** For metrics and console. */
+  stats(): ReplicationStats;
 }
 
 /** How long a question for receipts that decides what a state is may take. */
@@ -73,13 +77,15 @@ export function createReplication(deps: ReplicationDeps): Replication {
 function alone(deps: ReplicationDeps): Replication {
   const { nodeId } = deps.launched.identity;
   const { replica, registrations } = deps.running;
+  const counter = createReplicationCounter();
   const writePath = createWritePath({
     ...deps,
     nodeId,
     registrations,
-    receipt: replica.receipt,
+    receipt: countedReceipts(replica.receipt, counter),
     holding: async () => [nodeId],
     want: () => false,
+    onAnswered: counter.answered,
   });
   return {
     name: 'replication',
@@ -92,12 +98,16 @@ function alone(deps: ReplicationDeps): Replication {
     mayConfirm: () => true,
     notes: () => [],
     anchors: () => undefined,
+    stats: () => ({ ...NO_REPLICATION, confirming: writePath.confirmations.tracked, counts: counter.read() }),
   };
 }
 
 function inCompany(deps: ReplicationDeps, company: Company): Replication {
   const { clock, random, log, cluster, running, launched, condition, roster } = deps;
-  const { replica, registrations, indexer, notes } = running;
+  const { registrations, indexer, notes } = running;
+  const counter = createReplicationCounter();
+  const reports = createReports({ clock, log, counter });
+  const replica = { ...running.replica, receipt: countedReceipts(running.replica.receipt, counter) };
   const { identity, incarnation } = launched;
   const { nodeId } = identity;
   const { mesh, bootKey } = company.peering;
@@ -116,7 +126,7 @@ function inCompany(deps: ReplicationDeps, company: Company): Replication {
     roster,
     peers: replicationPeers(mesh),
     own: () => notes.checkpoint && { height: notes.checkpoint.cursor, blocks: recent.blocks },
-    report: (event) => logHeights(log, event),
+    report: reports.heights,
   });
   const sync = createSync(
     {
@@ -132,9 +142,12 @@ function inCompany(deps: ReplicationDeps, company: Company): Replication {
         of: replica.headOf,
         note: replica.noteHead,
       },
-      onReceipts: (from, refs, receipt) => writePath.confirmations.noteReceipts(from, refs, receipt),
-      onDivergence: (divergence) => logDivergence(log, divergence),
-      report: (event) => logSync(log, event),
+      onReceipts(from, refs, receipt) {
+        counter.receipts('received', refs.length);
+        writePath.confirmations.noteReceipts(from, refs, receipt);
+      },
+      onDivergence: reports.divergence,
+      report: reports.sync,
     },
     { clusterId, writer: { nodeId, incarnation, bootKey } },
   );
@@ -151,7 +164,7 @@ function inCompany(deps: ReplicationDeps, company: Company): Replication {
     height: running.tip,
     sign,
     mayAttest: () => condition.rollback === undefined,
-    report: (event) => logAnchors(log, event),
+    report: reports.anchors,
   });
 
   /** Whoever announced a log up to the entry that brought it, or has signed for it, holds what is in force. */
@@ -185,11 +198,12 @@ function inCompany(deps: ReplicationDeps, company: Company): Replication {
     ask(refs) {
       for (const peer of company.peering.proven()) {
         sync.certify(peer.nodeId, refs, { signal }).catch((error: unknown) => {
-          if (!signal.aborted) logSync(log, { kind: 'peer-failed', nodeId: peer.nodeId, error });
+          if (!signal.aborted) reports.sync({ kind: 'peer-failed', nodeId: peer.nodeId, error });
         });
       }
     },
     want: (ref, holders) => sync.want(ref.regId, holders),
+    onAnswered: counter.answered,
   });
   const catchingUp = createCatchingUp({ clock, log, condition, sync, head: launched.store.head, incarnation });
   const ends: (() => void)[] = [];
@@ -252,5 +266,20 @@ function inCompany(deps: ReplicationDeps, company: Company): Replication {
       ];
     },
     anchors: () => anchors.status(),
+    stats() {
+      const { operators, disputed } = clusterHeight.report();
+      return {
+        sync: sync.status(),
+        confirming: writePath.confirmations.tracked,
+        anchors: anchors.status(),
+        heights: {
+          settled: clusterHeight.settledHeight(),
+          operators,
+          disagreement: clusterHeight.disagreement() !== undefined,
+          disputed: disputed !== undefined,
+        },
+        counts: counter.read(),
+      };
+    },
   };
 }

@@ -1,14 +1,51 @@
-// What the parts of replication report, as lines of the log.
+// What the parts of replication report, as lines of the log and as counts. What must not happen is in both.
 
 import { messageOf } from '../../core/errors.ts';
+import type { Clock } from '../../core/ports.ts';
 import type { AnchorReason, AnchorReport, Divergence, HeightEvent, SyncReport } from '../../replication/index.ts';
+import { type BoundedLog, createBoundedLog } from '../bounded-log.ts';
 import type { Log } from '../log.ts';
+import type { ReplicationCounter } from '../telemetry/index.ts';
 
-export function logSync(log: Log, event: SyncReport): void {
+/** Takes what the parts report. */
+export type Reports = Pick<ReplicationCounter, 'sync' | 'divergence' | 'heights' | 'anchors'>;
+
+/** Writes to the log and tells the counter. */
+export function createReports(deps: {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly counter: ReplicationCounter;
+}): Reports {
+  const { log, counter } = deps;
+  const bounded = createBoundedLog(deps);
+  return {
+    sync(event) {
+      counter.sync(event);
+      logSync(log, bounded, event);
+    },
+    divergence(divergence) {
+      counter.divergence(divergence);
+      logDivergence(log, divergence);
+    },
+    heights(event) {
+      counter.heights(event);
+      logHeights(log, event);
+    },
+    anchors(event) {
+      counter.anchors(event);
+      logAnchors(log, event);
+    },
+  };
+}
+
+function logSync(log: Log, bounded: BoundedLog, event: SyncReport): void {
   switch (event.kind) {
-    case 'peer-failed':
-      log.info('sync-peer-failed', { peer: event.nodeId, reason: messageOf(event.error) });
+    case 'peer-failed': {
+      // A member that lies or is silent is asked again and again.
+      const { nodeId = '', error } = event;
+      bounded.write('info', 'sync-peer-failed', nodeId, { peer: nodeId, reason: messageOf(error) });
       break;
+    }
     case 'snapshot':
       log.info('snapshot-taken', { peer: event.nodeId, outcome: event.outcome, operations: event.taken });
       break;
@@ -22,12 +59,12 @@ export function logSync(log: Log, event: SyncReport): void {
 }
 
 /** Registrations are counted, not named: what differs is in the sealed stores. */
-export function logDivergence(log: Log, divergence: Divergence): void {
+function logDivergence(log: Log, divergence: Divergence): void {
   const fields = divergence.kind === 'diverged' ? { peer: divergence.nodeId } : {};
   log.error('divergence', { kind: divergence.kind, registrations: divergence.regIds.length, ...fields });
 }
 
-export function logHeights(log: Log, event: HeightEvent): void {
+function logHeights(log: Log, event: HeightEvent): void {
   switch (event.kind) {
     case 'equivocation':
       log.error('height-equivocation', { nodeId: event.nodeId, incarnation: event.incarnation });
@@ -42,7 +79,7 @@ export function logHeights(log: Log, event: HeightEvent): void {
   }
 }
 
-export function logAnchors(log: Log, event: AnchorReport): void {
+function logAnchors(log: Log, event: AnchorReport): void {
   switch (event.kind) {
     case 'log-key-made':
       log.info('anchor-key-made', { epoch: event.epoch });
@@ -54,9 +91,11 @@ export function logAnchors(log: Log, event: AnchorReport): void {
       // How many operations an anchor names is not for the log: it is not on the chain either.
       log.debug('anchor-accepted', { epoch: event.epoch, seq: event.seq, fromChain: event.fromChain });
       break;
+    case 'wrong-root':
+      log.error('anchor-wrong-root', { epoch: event.epoch, seq: event.seq });
+      break;
     case 'abandoned':
     case 'chain-lacks':
-    case 'wrong-root':
       log.warn(`anchor-${event.kind}`, { epoch: event.epoch, seq: event.seq });
       break;
     case 'ignored':

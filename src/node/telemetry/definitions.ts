@@ -1,50 +1,9 @@
 // Every metric that is read from the stats of a node, as a table. Labels have few values, all of them words of ours:
 // an upstream is called by its position, because URLs may hold passwords.
 
-import type { NodeStats, ProcessStats } from './stats.ts';
-import type { Counted } from './tally.ts';
-
-export interface Snapshot {
-  readonly node: NodeStats;
-  readonly runtime: ProcessStats;
-}
-
-export type Sample = readonly [value: number, labels?: Readonly<Record<string, string>>];
-
-export interface MetricDefinition {
-  readonly name: string;
-  readonly kind: 'gauge' | 'counter';
-  readonly help: string;
-  readonly labels: readonly string[];
-  read(snapshot: Snapshot): readonly Sample[];
-}
-
-type Value = number | boolean | readonly Sample[];
-
-function define(kind: MetricDefinition['kind'], labels: readonly string[]) {
-  return (name: string, help: string, value: (snapshot: Snapshot) => Value): MetricDefinition => ({
-    name,
-    kind,
-    help,
-    labels,
-    read(snapshot) {
-      const found = value(snapshot);
-      return typeof found === 'object' ? found : [[Number(found)]];
-    },
-  });
-}
-
-const gauge = define('gauge', []);
-const counter = define('counter', []);
-const gaugeBy = (label: string) => define('gauge', [label]);
-
-/** One sample for each entry of a record. */
-const each = (label: string, values: Readonly<Record<string, number>>): Sample[] =>
-  Object.entries(values).map(([name, value]) => [value, { [label]: name }]);
-
-/** One for the state that is, zero for the others, so that a state that ends is seen to. */
-const oneOf = (label: string, names: readonly string[], is: string): Sample[] =>
-  names.map((name) => [Number(name === is), { [label]: name }]);
+import { counted, counter, define, each, gauge, gaugeBy, type MetricDefinition, oneOf, type Sample } from './define.ts';
+import { REPLICATION } from './replication-definitions.ts';
+import type { NodeStats } from './stats.ts';
 
 const PHASES: readonly NodeStats['phase'][] = [
   'starting',
@@ -77,7 +36,7 @@ const NODE: readonly MetricDefinition[] = [
   gauge('kith_node_ready', 'whether it serves', ({ node }) => node.ready),
   gauge('kith_node_reasons', 'reasons the readiness gives', ({ node }) => node.reasons),
   gauge('kith_node_simulated', 'whether the cluster is simulated and protects nobody', ({ node }) => node.simulated),
-  gaugeBy('kind')('kith_node_height_blocks', 'chain, indexed, detected, anchored, first indexed', ({ node }) =>
+  gaugeBy('kind')('kith_node_height_blocks', 'chain, indexed, detected, anchored, cluster, first indexed', ({ node }) =>
     each('kind', node.heights),
   ),
   gaugeBy('state')('kith_node_members', 'other members, attested and connected', ({ node }) =>
@@ -87,9 +46,6 @@ const NODE: readonly MetricDefinition[] = [
     each('kind', node.quorum),
   ),
 ];
-
-/** Samples of counters by words. */
-const counted = (counts: readonly Counted[]): Sample[] => counts.map(({ labels, count }) => [count, labels]);
 
 const CUSTODY_PHASES: readonly NodeStats['custody']['phase'][] = ['none', 'waiting', 'dealing', 'backed'];
 
@@ -235,6 +191,7 @@ export const DEFINITIONS: readonly MetricDefinition[] = [
   ...NODE,
   ...MESH,
   ...CUSTODY,
+  ...REPLICATION,
   ...REGISTRATIONS,
   ...DETECTION,
   ...INDEXER,

@@ -7,4 +7,10 @@ export { createOperationCounter, type OperationCounter, type OperationCounts } f
 export { createPinoLog, type LogLevel, type PinoLogOptions } from './pino-log.ts';
 export { createProcessWatch, type ProcessWatch } from './process-stats.ts';
 export { createPseudonyms, type Pseudonyms } from './pseudonyms.ts';
+export {
+  createReplicationCounter,
+  NO_REPLICATION,
+  type ReplicationCounter,
+  type ReplicationStats,
+} from './replication-counts.ts';
 export type { NodeStats, ProcessStats } from './stats.ts';

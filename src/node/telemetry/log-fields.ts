@@ -11,8 +11,8 @@ const NAME_CHARS_MAX = 64;
 /** The largest event of ours has nine. */
 const FIELDS_MAX = 24;
 
-/** Fields whose id of 32 bytes is public: which node, which cluster. Nothing else may hold one. */
-const PUBLIC_ID_FIELDS: ReadonlySet<string> = new Set(['nodeId', 'clusterId', 'peer']);
+/** Fields whose id of 32 bytes is public: which node, which cluster, whose log. Nothing else may hold one. */
+const PUBLIC_ID_FIELDS: ReadonlySet<string> = new Set(['nodeId', 'clusterId', 'peer', 'writer']);
 /** What every line has itself. */
 const RESERVED_NAMES: ReadonlySet<string> = new Set(['time', 'level', 'event', 'simulated', '__proto__']);
 

@@ -3,7 +3,8 @@
 
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { HttpEvents } from '../http/index.ts';
-import { DEFINITIONS, type Snapshot } from './definitions.ts';
+import type { Snapshot } from './define.ts';
+import { DEFINITIONS } from './definitions.ts';
 import type { NodeStats, ProcessStats } from './stats.ts';
 
 export interface MetricsDeps {

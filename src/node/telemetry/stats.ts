@@ -8,6 +8,7 @@ import type { Phase } from '../service.ts';
 import type { CustodyCounts } from './custody-counts.ts';
 import type { MeshCounts } from './mesh-counts.ts';
 import type { OperationCounts } from './operation-counts.ts';
+import type { ReplicationStats } from './replication-counts.ts';
 
 /** Counters count since the process began; everything else is as of now. */
 export interface NodeStats {
@@ -24,6 +25,8 @@ export interface NodeStats {
     readonly indexed: number;
     readonly detected: number;
     readonly anchored: number;
+    /** The median over operators. */
+    readonly cluster: number;
     /** Lowest height that is indexed. */
     readonly first: number;
   };
@@ -65,6 +68,7 @@ export interface NodeStats {
   readonly rolledBack: boolean;
   readonly mesh: MeshCounts;
   readonly custody: CustodyStats;
+  readonly replication: ReplicationStats;
   readonly quorum: { readonly needed: number; readonly reachable: number };
 }
 

@@ -66,6 +66,21 @@ const requestSchema = Type.Union([
 export type SyncRequest = Static<typeof requestSchema>;
 const requestShape = shape(requestSchema);
 
+/** Counts by kind of request, before the first. */
+export const NO_REQUESTS: Readonly<Record<SyncRequest['kind'], number>> = {
+  push: 0,
+  frontier: 0,
+  pull: 0,
+  fetch: 0,
+  offer: 0,
+  certify: 0,
+  head: 0,
+  'audit-root': 0,
+  'audit-branches': 0,
+  'audit-leaves': 0,
+  'audit-ids': 0,
+};
+
 /** What became of one entry. `why` is a reason of refusal, or one line. */
 const outcomeSchema = closed({
   kind: Type.Union([kind('taken'), kind('gap'), kind('equivocation'), kind('refused'), kind('invalid')]),

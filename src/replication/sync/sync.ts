@@ -17,7 +17,13 @@ import { createAnnouncedFrontiers, NO_FRONTIER } from './frontier.ts';
 import { CERTIFY_PER_MESSAGE, RETRY_MS_MIN, SNAPSHOTS_MAX } from './limits.ts';
 import { createLogs } from './logs.ts';
 import { ask, createBackoff, createScope, lied, shuffled } from './loop.ts';
-import { checkSnapshotRequest, decodeSyncRequest, encodeSyncAnswer } from './messages.ts';
+import {
+  checkSnapshotRequest,
+  decodeSyncRequest,
+  encodeSyncAnswer,
+  NO_REQUESTS,
+  type SyncRequest,
+} from './messages.ts';
 import { createPull } from './pull.ts';
 import { createPush } from './push.ts';
 import { createResponder } from './responder.ts';
@@ -75,6 +81,12 @@ export interface SyncStatus {
   readonly forkedLogs: number;
   /** Encoded entries of the own log in memory, in bytes. */
   readonly pushBytesHeld: number;
+  /** Operations that came in entries of other members, pushed or pulled, since the start; again if they came again. */
+  readonly operationsArrived: number;
+  /** Requests of members that were answered, by kind. */
+  readonly answered: Readonly<Record<SyncRequest['kind'], number>>;
+  /** Snapshots that were begun for members. */
+  readonly snapshotsGiven: number;
 }
 
 export interface Sync extends Part {
@@ -117,6 +129,8 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
   const scope = createScope(stopping.signal);
   let running: Promise<unknown> | undefined;
   let snapshots = 0;
+  let snapshotsGiven = 0;
+  const answered = { ...NO_REQUESTS };
   /** Operations taken in entries. */
   let arrived = 0;
 
@@ -202,12 +216,16 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
       await running;
     },
     async handle(nodeId, body, { signal }) {
-      return encodeSyncAnswer(await responder.answer(nodeId, decodeSyncRequest(body), { signal }));
+      const request = decodeSyncRequest(body);
+      const answer = encodeSyncAnswer(await responder.answer(nodeId, request, { signal }));
+      answered[request.kind] += 1;
+      return answer;
     },
     async *handleSnapshot(_nodeId, body, { signal }) {
       checkSnapshotRequest(body);
       if (snapshots >= SNAPSHOTS_MAX) throw new KithError('snapshots-busy', `${snapshots} snapshots are being made`);
       snapshots += 1;
+      snapshotsGiven += 1;
       try {
         yield* snapshotOf(replica, { signal });
       } finally {
@@ -266,6 +284,9 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
         logs: replica.positions().length,
         forkedLogs: logs.forks,
         pushBytesHeld: push.bytesHeld,
+        operationsArrived: arrived,
+        answered: { ...answered },
+        snapshotsGiven,
       };
     },
   };

@@ -62,6 +62,7 @@ function bench(
   const hpkeKeyPair = hpkeGenerateKeyPair(random);
   const asked: OperationRef[] = [];
   const wanted: [OperationRef, readonly NodeId[]][] = [];
+  const answered: [string, number][] = [];
   const path = createWritePath({
     clock,
     random,
@@ -78,6 +79,7 @@ function bench(
     holding: async () => holding,
     ask: (refs) => void asked.push(...refs),
     want: (what, holders) => !given.full && wanted.push([what, holders]) > 0,
+    onAnswered: (outcome, afterMs) => void answered.push([outcome, afterMs]),
   });
   const give = (signer: Signer) =>
     path.confirmations.noteReceipts(signer.nodeId, [ref], batchReceiptOf(signer, [ref.opId], cluster.id));
@@ -87,7 +89,7 @@ function bench(
     const { request } = sealRequest({ random }, hpkeKeyPair.publicKey, context, submission);
     return path.operations.carryOut('register', undefined, toSealedBox(request), { signal: call });
   };
-  return { clock, path, give, send, asked, wanted };
+  return { clock, path, give, send, asked, wanted, answered };
 }
 
 const shows = (receipts: readonly string[], members = [me, b, c]) =>
@@ -95,20 +97,22 @@ const shows = (receipts: readonly string[], members = [me, b, c]) =>
 
 describe('an operation of a user', () => {
   it('is confirmed, with a certificate, as soon as a quorum has it', async () => {
-    const { clock, give, send } = bench();
+    const { clock, give, send, answered } = bench();
     const answer = send();
     await clock.advance(30);
     give(c);
     const { status, receipts, certificate } = await answer;
     expect([status, clock.monotonic()]).toEqual(['confirmed', 30]);
+    expect(answered).toEqual([['confirmed', 30]]);
     expect(shows(receipts)).toMatchObject({ filled: true, nodeIds: [me.nodeId, c.nodeId] });
     const read = decodeCertificate(fromBase64Url(certificate!));
     expect({ ...read, receipts: read.receipts.map(toBase64Url) }).toEqual({ clusterId: cluster.id, ...ref, receipts });
   });
 
   it('is pending with the receipts so far after five seconds, and nothing else', async () => {
-    const { clock, send } = bench();
+    const { clock, send, answered } = bench();
     const answer = await clock.settle(send());
+    expect(answered).toEqual([['pending', 5_000]]);
     expect(answer).toMatchObject({ id, status: 'pending', expiryHeight: 500 });
     expect([answer.certificate, clock.monotonic()]).toEqual([undefined, 5_000]);
     expect(shows(answer.receipts)).toMatchObject({ filled: false, nodeIds: [me.nodeId] });

@@ -105,6 +105,7 @@ describe('the HTTP API', () => {
       indexed: 3,
       detected: 2,
       anchored: 1,
+      cluster: 3,
       first: 1,
     });
     expect((await app.inject('/v1/members')).json()).toEqual([]);

@@ -119,8 +119,8 @@ describe('ids of registrations in the log', () => {
   });
 
   it('stand only in the fields that say which node or cluster, and there only alone', () => {
-    const line = written({ nodeId: id, clusterId: id, peer: id, id, regId: id, node: id });
-    expect(line).toMatchObject({ nodeId: id, clusterId: id, peer: id });
+    const line = written({ nodeId: id, clusterId: id, peer: id, writer: id, id, regId: id, node: id });
+    expect(line).toMatchObject({ nodeId: id, clusterId: id, peer: id, writer: id });
     for (const name of ['id', 'regId', 'node']) expect(line[name]).toBe('[redacted]');
     expect(written({ peer: `${id} ${id}` })['peer']).toBe('[redacted] [redacted]');
   });

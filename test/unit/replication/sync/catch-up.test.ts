@@ -31,6 +31,8 @@ describe('catching up', () => {
     expect(c.sync.status().entriesMissing).toBe(1);
     expect(c.sync.missing()).toEqual([]);
     expect(same(a, b)).toBe(true);
+    const { operationsArrived, answered } = b.sync.status();
+    expect([operationsArrived, answered.push > 0, answered.head]).toEqual([2, true, 0]);
     await world.stop();
   });
 
