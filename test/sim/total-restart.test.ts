@@ -49,18 +49,29 @@ describe('all nodes restarted at once', () => {
     await sim.until(() => machines.every(ready));
     expect(machines.map(nodeId).filter((id) => before.includes(id))).toEqual([]);
     for (const { disk } of machines) expect(disk.asides()).toBe(1);
-    expect(userAt(a, anna).status()).toBeUndefined();
+    expect(await userAt(a, anna).status()).toBeUndefined();
     await userAt(b, clara).register();
-    expect(userAt(b, clara).status()).toMatchObject({ status: 'confirmed' });
+    expect(await userAt(b, clara).status()).toMatchObject({ status: 'confirmed' });
     expect(a.node.service.readiness().reasons.join()).toContain('total-restart: the store of node');
     const [store] = waitingAt(a.node);
     expect(store).toMatchObject({ nodeId: before[0], entered: 0, needed: 2 });
     expect(await sim.clock.settle(enterShare(a.node, cluster, 3))).toMatchObject({ status: 'waiting', entered: 1 });
     expect(await sim.clock.settle(enterShare(a.node, cluster, 1))).toMatchObject({ status: 'opened', entered: 2 });
     await sim.until(() => events(a, 'store-imported').length > 0);
-    expect(userAt(a, anna).status()).toMatchObject({ status: 'confirmed', expiryHeight: 5_000 });
-    expect(userAt(a, boris).status()).toMatchObject({ status: 'revoked' });
+    expect(await userAt(a, anna).status()).toMatchObject({ status: 'confirmed', expiryHeight: 5_000 });
+    expect(await userAt(a, boris).status()).toMatchObject({ status: 'revoked' });
     expect(events(a, 'store-imported')[0]!.fields).toMatchObject({ taken: 3, refused: 0, postponed: 0 });
+    // The log of this boot brings it to the others.
+    await sim.clock.advance(30_000);
+    for (const machine of machines) {
+      expect(await userAt(machine, anna).status()).toMatchObject({
+        status: 'confirmed',
+        expiryHeight: 5_000,
+        confirmations: 3,
+      });
+      expect(await userAt(machine, boris).status()).toMatchObject({ status: 'revoked' });
+      expect(await userAt(machine, anna).read()).toBeDefined();
+    }
     expect(a.disk.aside[0]!.imported).toBe(true);
     expect(waitingAt(a.node)).toEqual([]);
     expect(a.node.service.readiness().reasons.join()).not.toContain('total-restart');
@@ -87,7 +98,7 @@ describe('all nodes restarted at once', () => {
     expect(b.node.service.readiness().phase).toBe('recovering');
     for (const holder of [2, 3]) await sim.clock.settle(enterShare(b.node, cluster, holder));
     await sim.until(() => events(a, 'store-imported').length > 0);
-    expect(userAt(a, anna).status()).toMatchObject({ status: 'confirmed' });
+    expect(await userAt(a, anna).status()).toMatchObject({ status: 'confirmed' });
     expect(a.disk.aside[0]!.imported).toBe(true);
     await stopAll();
   });
@@ -140,11 +151,10 @@ describe('a node whose key servers come back after it went on without them', () 
     await sim.until(() => a.disk.asides() === 1);
     await sim.until(() => ready(a));
     expect(nodeId(a)).not.toBe(before);
-    expect(userAt(a, anna).status()).toBeUndefined();
     sim.network.faults.dial = () => true;
     await sim.until(() => events(a, 'store-imported').length > 0, 1_800);
     expect(events(a, 'key-came-back')[0]!.fields['by']).toBe('sealing-key');
-    expect(userAt(a, anna).status()).toMatchObject({ status: 'confirmed' });
+    expect(await userAt(a, anna).status()).toMatchObject({ status: 'confirmed' });
     expect(a.disk.aside[0]!.imported).toBe(true);
     await sim.until(() => machines.every((machine) => members(machine) === 3));
     const roster = await sim.clock.settle(c.node.service.attestation(new Uint8Array(32), call()));
