@@ -27,9 +27,10 @@ export const usersOf = (prefix: string, count: number): Seeded[] =>
 export const statusAt = (sim: SimCluster, machine: SimMachine, who: Seeded): Promise<RegistrationStatus | undefined> =>
   sim.clock.settle(userAt(sim, machine, who).status());
 
-/** Whether a node holds all of these open, with their keys. From memory, whatever its phase. */
+/** Whether a node holds all of these open, with their keys. From memory, whatever its phase; no before its store is. */
 export const holdsAll = ({ node }: SimMachine, sim: SimCluster, users: readonly Seeded[]): boolean => {
-  const { registrations } = node.running!;
+  const registrations = node.running?.registrations;
+  if (!registrations) return false;
   return users.every((who) => {
     const { id } = userOf({ node, cluster: sim.cluster, clock: sim.clock }, who);
     return registrations.standing(id).kind === 'open' && registrations.keysHeld(id);
