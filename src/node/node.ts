@@ -23,7 +23,7 @@ import { createEvidence, type Evidence } from './evidence.ts';
 import { createNodeService, type Opened } from './node-service.ts';
 import { openNode } from './opening.ts';
 import { missingAmongPeers, missingForReady } from './readiness.ts';
-import { createReplication } from './replication/replication.ts';
+import { createReplication, type ReplicationOptions } from './replication/replication.ts';
 import type { Running, RunningDeps, RunningOptions } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
 import type { NodeService } from './service.ts';
@@ -46,6 +46,8 @@ export interface NodeDeps extends RunningDeps {
 export interface NodeOptions extends RunningOptions, CompanyOptions {
   /** Of the software. */
   readonly version: string;
+  /** How operations come to this node; for tests. */
+  readonly replication?: ReplicationOptions | undefined;
   /** Another boot of this node is newer: it has stopped for good. */
   readonly onFenced?: ((why: string) => void) | undefined;
 }
@@ -291,15 +293,18 @@ class Node implements KithNode {
     this.#claimed = nodeId;
     this.#evidence = this.#evidenceFor(nodeId);
     this.#opened = {
-      replication: createReplication({
-        ...this.#deps,
-        company: this.#company,
-        condition: this.#condition,
-        launched,
-        running,
-        hpkeKeyPair: this.#hpkeKeyPair,
-        roster: () => this.#roster(nodeId),
-      }),
+      replication: createReplication(
+        {
+          ...this.#deps,
+          company: this.#company,
+          condition: this.#condition,
+          launched,
+          running,
+          hpkeKeyPair: this.#hpkeKeyPair,
+          roster: () => this.#roster(nodeId),
+        },
+        this.#options.replication,
+      ),
       pseudonyms: createPseudonyms(logKey),
     };
   }

@@ -1,6 +1,7 @@
 // A network inside one process: connections as pairs of queues, on virtual time, with faults between the two ends.
 // For tests and the simulation of whole clusters; the same contract suite runs over it as over libp2p.
 
+import { setMaxListeners } from 'node:events';
 import { equalBytes } from '../core/bytes.ts';
 import { abortError, throwIfAborted } from '../core/deadline.ts';
 import { KithError } from '../core/errors.ts';
@@ -10,6 +11,9 @@ import type { ByteStream, Connection, Transport } from './stream.ts';
 
 /** Bytes one direction of a stream holds before `write` waits. As much as a yamux window. */
 const WINDOW_BYTES = 262_144;
+
+/** On the end of one link: five protocols, each with its streams and requests under way, for both ends. */
+const ENDED_LISTENERS_MAX = 512;
 
 /** What a link does to one chunk, that is to one `write`: how often it arrives, and how much later. */
 export interface ChunkFate {
@@ -118,6 +122,8 @@ type StreamHandler = (protocol: string, stream: ByteStream) => void;
 
 function createLink(clock: Clock, faults: MemoryFaults, from: Endpoint, to: Endpoint, onClosed: () => void): Link {
   const ended = new AbortController();
+  // A few for each protocol and direction, all of one life: not the leak Node takes more than ten for.
+  setMaxListeners(ENDED_LISTENERS_MAX, ended.signal);
   const streams = new Set<Pair>();
   const handlers: { near?: StreamHandler; far?: StreamHandler } = {};
 

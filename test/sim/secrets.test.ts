@@ -65,19 +65,26 @@ it('shows no eight bytes of a key, share, seed or node secret on disks, in frame
     secrets.set(`log key of ${name}, ${life}`, identity.logKey.expose().slice());
   };
   for (const machine of machines) keep('first life', machine);
-  const anna = seededUser('anna', 3);
-  await userOf({ node: machines[0]!.node, clock: sim.clock, cluster: sim.cluster } as TestNode, anna).register();
-  secrets.set('seed of anna', anna.seed);
-  secrets.set('data key of anna', anna.wallet.dataKey);
-  for (const [i, subkey] of anna.wallet.detectionKey.subkeys.entries()) secrets.set(`subkey ${i} of anna`, subkey);
+  const users = ['anna', 'boris', 'clara', 'dora'].map((name) => ({ name, user: seededUser(name, 3) }));
+  const register = async ({ name, user }: (typeof users)[number], { node }: SimMachine) => {
+    await userOf({ node, clock: sim.clock, cluster: sim.cluster } as TestNode, user).register();
+    secrets.set(`seed of ${name}`, user.seed);
+    secrets.set(`data key of ${name}`, user.wallet.dataKey);
+    for (const [i, subkey] of user.wallet.detectionKey.subkeys.entries()) secrets.set(`subkey ${i} of ${name}`, subkey);
+  };
+  // Pushed to both others.
+  await register(users[0]!, machines[0]!);
 
-  for (const machine of machines) {
+  for (const [i, machine] of machines.entries()) {
     machine.crash();
     await sim.clock.advance(1_000);
+    // Pulled by the one that was away.
+    await register(users[i + 1]!, machines[(i + 1) % 3]!);
     machine.boot();
     await whole(sim, machines);
     keep('second life', machine);
   }
+  for (const { node } of machines) expect(node.running!.registrations.counts.held).toBe(users.length);
   sim.devnet.advance(3);
   await sim.clock.advance(20_000);
 

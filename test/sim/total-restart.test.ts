@@ -61,6 +61,17 @@ describe('all nodes restarted at once', () => {
     expect(await userAt(a, anna).status()).toMatchObject({ status: 'confirmed', expiryHeight: 5_000 });
     expect(await userAt(a, boris).status()).toMatchObject({ status: 'revoked' });
     expect(events(a, 'store-imported')[0]!.fields).toMatchObject({ taken: 3, refused: 0, postponed: 0 });
+    // The log of this boot brings it to the others.
+    await sim.clock.advance(30_000);
+    for (const machine of machines) {
+      expect(await userAt(machine, anna).status()).toMatchObject({
+        status: 'confirmed',
+        expiryHeight: 5_000,
+        confirmations: 3,
+      });
+      expect(await userAt(machine, boris).status()).toMatchObject({ status: 'revoked' });
+      expect(await userAt(machine, anna).read()).toBeDefined();
+    }
     expect(a.disk.aside[0]!.imported).toBe(true);
     expect(waitingAt(a.node)).toEqual([]);
     expect(a.node.service.readiness().reasons.join()).not.toContain('total-restart');

@@ -15,7 +15,7 @@ import type { Devnet } from '../../src/devnet/index.ts';
 import { createInlineExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
 import { createCometClient, createCometSource } from '../../src/indexer/index.ts';
 import type { LogFields } from '../../src/node/log.ts';
-import { createNode, type KithNode } from '../../src/node/node.ts';
+import { createNode, type KithNode, type NodeOptions } from '../../src/node/node.ts';
 import { createMetrics } from '../../src/node/telemetry/index.ts';
 import { createMemoryNetwork, type MemoryNetwork, type Transport } from '../../src/p2p/index.ts';
 import { measurements as build, NOW, pki } from './attestation.ts';
@@ -40,6 +40,8 @@ export interface MachineOptions {
   readonly measurements?: MeasurementSet;
   /** In place of the platform's own quotes. */
   readonly quotes?: (genuine: QuoteSource) => QuoteSource;
+  /** The chain that its endpoint shows it; that of the others if absent. */
+  readonly devnet?: Devnet;
   /** Looks at what the machine draws by chance. */
   readonly random?: (genuine: Random) => Random;
 }
@@ -48,6 +50,7 @@ export interface BootOptions {
   readonly bootstrap?: readonly string[];
   readonly cluster?: Cluster;
   readonly measurements?: MeasurementSet;
+  readonly replication?: NodeOptions['replication'];
   /** Told of each port call before it has its effect; may crash the machine. */
   readonly onCall?: (kind: PortCall) => void;
 }
@@ -109,6 +112,7 @@ export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUn
     if (!addresses.includes(address)) addresses.push(address);
     let boots = 0;
     let running: Boot | undefined;
+    const chain = given.devnet ?? devnet;
 
     function boot(options: BootOptions = {}): KithNode {
       const seeded = seededRandom(`${SIM_SEED} ${name} ${address} boot ${++boots}`);
@@ -134,12 +138,12 @@ export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUn
           disk: mortalDisk(disk, life),
           sources: [
             createCometSource(
-              { transport: devnet.transport(name), clock: own, decodable: isDecodableFlag },
+              { transport: chain.transport(name), clock: own, decodable: isDecodableFlag },
               { textPrefix: 'kith/' },
             ),
           ],
           executor: createInlineExecutor({ clock: own }),
-          chainClients: [createCometClient({ transport: devnet.transport(name), clock: own }, { textPrefix: 'kith/' })],
+          chainClients: [createCometClient({ transport: chain.transport(name), clock: own }, { textPrefix: 'kith/' })],
           custody: { kind: 'members', transport: mortalTransport(transport, life) },
           quoteSource: given.quotes?.(genuine) ?? genuine,
           collateralSources: [createSimulatedCollateral(pki)],
@@ -148,6 +152,7 @@ export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUn
           version: '0.0.0',
           bootstrap: options.bootstrap ?? addresses.filter((other) => other !== address),
           found: address === addresses[0],
+          replication: options.replication,
         },
       );
       running = { node, life, transport };

@@ -3,7 +3,7 @@
 import { onTestFinished } from 'vitest';
 import type { Cluster } from '../../src/attestation/index.ts';
 import { createDevnet } from '../../src/devnet/index.ts';
-import { madeUpLines, replayOf } from './replay.ts';
+import { madeUpLines, type ReplayLine, replayOf } from './replay.ts';
 import { createSimCluster, type SimCluster, type SimMachine } from './sim-cluster.ts';
 import { testCluster } from './test-cluster.ts';
 
@@ -13,13 +13,16 @@ const backedOnly = () => testCluster({ allowUnbacked: false });
 
 export interface WorldOptions {
   readonly cluster?: Cluster;
+  /** What is on the chain, all of it from the beginning; in place of made-up blocks without flags. */
+  readonly lines?: readonly ReplayLine[];
   /** Whether the test itself stops the machines: in hooks. */
   readonly lasting?: boolean;
 }
 
 /** A chain and a network without machines; they are stopped when the test is done. */
-export function emptyWorld({ cluster = backedOnly(), lasting = false }: WorldOptions = {}): SimCluster {
-  const sim = createSimCluster(createDevnet({ replay: replayOf(LINES), startAfter: 20 }), cluster);
+export function emptyWorld({ cluster = backedOnly(), lines, lasting = false }: WorldOptions = {}): SimCluster {
+  const chain = lines ? { replay: replayOf(lines) } : { replay: replayOf(LINES), startAfter: 20 };
+  const sim = createSimCluster(createDevnet(chain), cluster);
   if (!lasting) onTestFinished(() => sim.stopAll());
   return sim;
 }

@@ -43,6 +43,8 @@ export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
   let asking = false;
   let asked = false;
   let failures = 0;
+  /** What members remembered when this node had caught up after a rollback: they go on remembering it. */
+  let caughtUpWith = 0;
 
   async function askHeads(): Promise<void> {
     if (asking || signal.aborted || condition.phase !== 'catching-up') return;
@@ -56,6 +58,7 @@ export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
       const before = heads.flatMap(({ head }) => (head && head.incarnation < deps.incarnation ? [{ head }] : []));
       const found = findRollback(deps.head, before);
       if (!found || condition.rollback || condition.phase !== 'catching-up') return;
+      if (found.remembered <= caughtUpWith) return;
       condition.rollback = found;
       log.error('rollback', { ...found });
     } finally {
@@ -92,6 +95,7 @@ export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
       const where = `rollback: the disk ends with batch ${rollback.found}, members remember ${rollback.remembered}`;
       if (coverage.kind === 'behind') return [where, ...coverage.why];
       condition.rollback = undefined;
+      caughtUpWith = rollback.remembered;
       log.warn('rollback-caught-up', { ...rollback, with: coverage.kind });
       return sync.missing();
     },

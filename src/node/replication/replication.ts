@@ -48,6 +48,11 @@ export interface ReplicationDeps {
   readonly chainClients: readonly Pick<ChainClient, 'send'>[];
 }
 
+export interface ReplicationOptions {
+  /** As of sync: false only for tests that must show that something else brings an operation. */
+  readonly pull?: boolean | undefined;
+}
+
 export interface Replication extends Part {
   readonly writePath: WritePath;
   /** Undefined without company. */
@@ -69,9 +74,9 @@ const CERTIFY_MS = 2_000;
 /** Blocks read again at a start, so that this node can state the hashes of the last of them. */
 const RECENT_BLOCKS = 128;
 
-export function createReplication(deps: ReplicationDeps): Replication {
+export function createReplication(deps: ReplicationDeps, options: ReplicationOptions = {}): Replication {
   const { company } = deps;
-  return company ? inCompany(deps, company) : alone(deps);
+  return company ? inCompany(deps, company, options) : alone(deps);
 }
 
 function alone(deps: ReplicationDeps): Replication {
@@ -102,7 +107,7 @@ function alone(deps: ReplicationDeps): Replication {
   };
 }
 
-function inCompany(deps: ReplicationDeps, company: Company): Replication {
+function inCompany(deps: ReplicationDeps, company: Company, { pull = true }: ReplicationOptions): Replication {
   const { clock, random, log, cluster, running, launched, condition, roster } = deps;
   const { registrations, indexer, notes } = running;
   const counter = createReplicationCounter();
@@ -149,7 +154,7 @@ function inCompany(deps: ReplicationDeps, company: Company): Replication {
       onDivergence: reports.divergence,
       report: reports.sync,
     },
-    { clusterId, writer: { nodeId, incarnation, bootKey } },
+    { clusterId, writer: { nodeId, incarnation, bootKey }, pull },
   );
   const anchors: Anchors = createAnchors({
     clock,

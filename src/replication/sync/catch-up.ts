@@ -16,7 +16,10 @@ import {
 import type { Logs } from './logs.ts';
 import type { Backoff } from './loop.ts';
 
-/** `majority`: of the roster. `reachable`: of all that can be reached, fewer than a majority: to be said as degraded. */
+/**
+ * `majority`: of the roster. `reachable`: of all that can be reached half a minute after the start, fewer than a
+ * majority: to be said as degraded.
+ */
 export type Coverage =
   | { readonly kind: 'majority' | 'reachable' }
   | { readonly kind: 'behind'; readonly why: string[] };
@@ -104,6 +107,8 @@ export function createCatchUp(deps: {
       if (needed > 0 && new Set(there.map(({ platform }) => platform)).size >= needed) return { kind: 'majority' };
       const why = startedAt === undefined ? ['sync has not started'] : reasonsFor(connected);
       if (connected.length === 0) why.push('no member can be reached');
+      // Connections come one after the other: the first member that is there is not all that can be reached.
+      else if (patient()) why.push('waiting for a majority of the members');
       return why.length > 0 ? { kind: 'behind', why } : { kind: 'reachable' };
     },
     snapshotSources() {

@@ -58,7 +58,10 @@ describe('catching up', () => {
     for (const node of nodes.slice(1)) world.setCut(rolled, node, true);
     await world.start(rolled);
     expect(rolled.sync.coverage().kind).toBe('behind');
+    // What others have is here, but they may still be about to connect.
     await world.clock.advance(5_000);
+    expect(rolled.sync.coverage()).toEqual({ kind: 'behind', why: ['waiting for a majority of the members'] });
+    await world.clock.advance(25_000);
     expect(rolled.sync.coverage()).toEqual({ kind: 'reachable' });
     for (const node of nodes.slice(1, 3)) world.setCut(rolled, node, false);
     await world.clock.advance(5_000);
