@@ -56,6 +56,7 @@ async function startedNode(comet: string, disk: Disk): Promise<KithNode> {
       cluster,
       disk,
       sources: [createCometSource({ transport: createHttpTransport(comet), clock })],
+      chainClients: [],
       executor: createDefaultExecutor({ clock }),
       custody: { kind: 'injected', keys: sealingKeys },
       quoteSource: createSimulatedSource({ clock }, platform, simulatedMeasurements('this build', utf8('build'))),
