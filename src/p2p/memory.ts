@@ -1,7 +1,6 @@
 // A network inside one process: connections as pairs of queues, on virtual time, with faults between the two ends.
 // For tests and the simulation of whole clusters; the same contract suite runs over it as over libp2p.
 
-import { setMaxListeners } from 'node:events';
 import { equalBytes } from '../core/bytes.ts';
 import { abortError, throwIfAborted } from '../core/deadline.ts';
 import { KithError } from '../core/errors.ts';
@@ -11,9 +10,6 @@ import type { ByteStream, Connection, Transport } from './stream.ts';
 
 /** Bytes one direction of a stream holds before `write` waits. As much as a yamux window. */
 const WINDOW_BYTES = 262_144;
-
-/** On the end of one link: five protocols, each with its streams and requests under way, for both ends. */
-const ENDED_LISTENERS_MAX = 512;
 
 /** What a link does to one chunk, that is to one `write`: how often it arrives, and how much later. */
 export interface ChunkFate {
@@ -50,13 +46,22 @@ export interface MemoryNetwork {
 
 const closedError = (message: string) => new KithError<MeshErrorCode>('connection-closed', message);
 
-export function createMemoryNetwork(deps: { clock: Clock }): MemoryNetwork {
+export interface MemoryNetworkDeps {
+  readonly clock: Clock;
+  /**
+   * Is given the signal that ends a new link. It has a few listeners for each protocol and both ends, all of one life:
+   * what a runtime may take for a leak unless it is told.
+   */
+  readonly onLink?: ((ended: AbortSignal) => void) | undefined;
+}
+
+export function createMemoryNetwork(deps: MemoryNetworkDeps): MemoryNetwork {
   const faults: MemoryFaults = {};
   const listening = new Map<string, Endpoint>();
   const links = new Set<Link>();
 
   function connect(from: Endpoint, to: Endpoint): Connection {
-    const link = createLink(deps.clock, faults, from, to, () => links.delete(link));
+    const link = createLink(deps, faults, from, to, () => links.delete(link));
     links.add(link);
     to.accept(link.far);
     return link.near;
@@ -120,10 +125,16 @@ interface Link {
 
 type StreamHandler = (protocol: string, stream: ByteStream) => void;
 
-function createLink(clock: Clock, faults: MemoryFaults, from: Endpoint, to: Endpoint, onClosed: () => void): Link {
+function createLink(
+  deps: MemoryNetworkDeps,
+  faults: MemoryFaults,
+  from: Endpoint,
+  to: Endpoint,
+  onClosed: () => void,
+): Link {
+  const { clock } = deps;
   const ended = new AbortController();
-  // A few for each protocol and direction, all of one life: not the leak Node takes more than ten for.
-  setMaxListeners(ENDED_LISTENERS_MAX, ended.signal);
+  deps.onLink?.(ended.signal);
   const streams = new Set<Pair>();
   const handlers: { near?: StreamHandler; far?: StreamHandler } = {};
 

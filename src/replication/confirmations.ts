@@ -17,6 +17,8 @@ export const CONFIRM_MS = 5_000;
 const TRACKED_MAX = 16_384;
 /** Names in one question for receipts; an answer has one receipt for all of them. */
 const ASKED_MAX = 128;
+/** Members that were pushed to have answered by then, unless they are busy. */
+const ASK_AFTER_MS = 1_000;
 /** Questions gather for so long: who asks again for one operation often asks for several. */
 const ASK_MS = 20;
 
@@ -158,8 +160,14 @@ export function createConfirmations(deps: ConfirmationsDeps, options: Confirmati
       }
       if (ended || ms <= 0 || isFilled(one)) return outcomeOf(one);
       if (again) askFor(ref);
+      // A member that has pulled it before it was pushed there gave no receipt.
+      const reminder = clock.schedule(ASK_AFTER_MS, () => askFor(ref));
       using limit = deadline(clock, ms, signal);
-      if (!limit.signal.aborted) await pause(one, limit);
+      try {
+        if (!limit.signal.aborted) await pause(one, limit);
+      } finally {
+        reminder.cancel();
+      }
       throwIfAborted(signal);
       return outcomeOf(one);
     },

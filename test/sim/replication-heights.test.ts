@@ -1,7 +1,8 @@
 // Whole nodes of which one is shown another chain.
 
 import { expect, it } from 'vitest';
-import { createDevnet } from '../../src/devnet/index.ts';
+import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
+import { createDevnet, type Devnet } from '../../src/devnet/index.ts';
 import { madeUpLines, replayOf } from '../support/replay.ts';
 import type { SimMachine } from '../support/sim-cluster.ts';
 import { holdsAll, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
@@ -14,9 +15,9 @@ const otherChain = () =>
   createDevnet({ replay: replayOf(madeUpLines(1_000, 30).filter(({ flags }) => flags === null)), startAfter: 20 });
 
 /** Two nodes on the chain of all, a third whose endpoint can be made to show something else. */
-async function oddWorld() {
+async function oddWorld(oddOf: (honest: Devnet) => Devnet = otherChain) {
   const sim = emptyWorld();
-  const odd = otherChain();
+  const odd = oddOf(sim.devnet);
   const machines = ['a', 'b'].map((name) => sim.machine(name));
   const c = sim.machine('c', { devnet: odd });
   for (const machine of [...machines, c]) machine.boot();
@@ -79,4 +80,43 @@ it('a node with another block than two operators stops detection and says so, an
   }
   // What it found before is served on.
   expect(await userAt(sim, c, users[0]!).read()).toBeDefined();
+});
+
+/** The same chain, but for the hash that an endpoint gives the block of a height, also as the parent of the next. */
+function withOtherHash(honest: Devnet, height: number): Devnet {
+  const { signal } = new AbortController();
+  let hash: string | undefined;
+  async function findHash(): Promise<void> {
+    if (hash !== undefined || honest.tip < height) return;
+    const { body } = await honest.answer({ method: 'GET', target: `/block?height=${height}` }, { signal });
+    hash = JSON.parse(fromUtf8(body)).result.block_id.hash;
+  }
+  const answer: Devnet['answer'] = async (request, options) => {
+    await findHash();
+    const response = await honest.answer(request, options);
+    if (hash === undefined) return response;
+    return { ...response, body: utf8(fromUtf8(response.body).replaceAll(hash, [...hash].reverse().join(''))) };
+  };
+  return { ...honest, answer, transport: (name = 'odd') => ({ name, request: answer }) };
+}
+
+it('detection goes on where it stopped once most operators have the same block again', async () => {
+  const { sim, honest, c } = await oddWorld((chain) => withOtherHash(chain, 1_024));
+  const [who] = usersOf('resumed', 1) as [ReturnType<typeof usersOf>[0]];
+  await userAt(sim, honest[0], who).register();
+  for (let block = 0; block < 10; block++) {
+    sim.devnet.advance(1);
+    await sim.clock.advance(5_000);
+  }
+  expect(c.logged('chain-disagreement', 'height')).toEqual([1_024]);
+  expect(c.node.service.node().heights.detected).toBeLessThan(sim.devnet.tip);
+  for (let block = 0; block < 15; block++) {
+    sim.devnet.advance(1);
+    await sim.clock.advance(5_000);
+  }
+  expect(c.logged('chain-agreement')).toHaveLength(1);
+  expect(c.logged('detection-resumed')).toHaveLength(1);
+  await sim.until(() => c.node.service.node().heights.detected === sim.devnet.tip, 20);
+  expect(c.node.service.readiness().reasons.join()).not.toContain('chain-disagreement');
+  expect(await userAt(sim, c, who).read()).toEqual(await userAt(sim, honest[0], who).read());
 });

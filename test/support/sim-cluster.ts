@@ -1,6 +1,7 @@
 // Whole nodes in one thread on one clock that stands still until the test moves it: the real node.ts and mesh over
 // in-process streams, disks in memory, one simulated chain. KITH_SEED replays what a run does by chance.
 
+import { setMaxListeners } from 'node:events';
 import process from 'node:process';
 import {
   type Cluster,
@@ -28,6 +29,9 @@ import { createTestDisk, type LogLine, type TestDisk, testCluster } from './test
 
 /** What chance in simulations begins with. */
 export const SIM_SEED = process.env['KITH_SEED'] ?? '1';
+
+/** On the end of one link: five protocols, each with its streams and requests under way, for both ends. */
+const LISTENERS_MAX = 512;
 
 export interface MachineOptions {
   readonly operator?: string;
@@ -99,7 +103,7 @@ interface Boot {
 
 export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUnbacked: false })): SimCluster {
   const clock = createManualClock(NOW * 1000);
-  const network = createMemoryNetwork({ clock });
+  const network = createMemoryNetwork({ clock, onLink: (ended) => setMaxListeners(LISTENERS_MAX, ended) });
   const addresses: string[] = [];
   const machines: SimMachine[] = [];
   const intruders: TestNode[] = [];

@@ -2,7 +2,10 @@
 // keep the newest head they have seen of it; a store behind that is caught up with a majority before it counts again.
 
 import { messageOf } from '../../core/errors.ts';
+import type { NodeId } from '../../core/ids.ts';
 import type { Clock } from '../../core/ports.ts';
+import { countConfirmations, quorumOf } from '../../core/quorum.ts';
+import type { RosterEntry } from '../../core/roster.ts';
 import type { Sync } from '../../replication/index.ts';
 import type { OwnCondition } from '../condition.ts';
 import type { Log } from '../log.ts';
@@ -13,6 +16,8 @@ export interface CatchingUpDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly condition: OwnCondition;
+  readonly nodeId: NodeId;
+  readonly roster: () => readonly RosterEntry[];
   readonly sync: Pick<Sync, 'missing' | 'coverage' | 'askHeads' | 'onFrontier'>;
   /** Of the store as it was opened. */
   readonly head: StoreHead;
@@ -31,7 +36,7 @@ export interface CatchingUp {
 
 /** Members that announce something are asked at most so often what they remember of this node. */
 const ASK_AGAIN_MS = 1_000;
-/** So many times nobody answers before this node goes on without: as long as sync waits for somebody to be there. */
+/** So many times too few answer before this node goes on without: as long as sync waits for somebody to be there. */
 const ASKED_IN_VAIN_MAX = 30;
 
 export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
@@ -41,10 +46,16 @@ export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
   let unsubscribe: (() => void) | undefined;
   let askedAtMs = Number.NEGATIVE_INFINITY;
   let asking = false;
-  let asked = false;
+  const answered = new Set<NodeId>();
   let failures = 0;
   /** What members remembered when this node had caught up after a rollback: they go on remembering it. */
   let caughtUpWith = 0;
+
+  /** Whether a majority of the roster has told what it remembers, this node counted: alone it need not ask. */
+  function isAsked(): boolean {
+    const roster = deps.roster();
+    return roster.length === 0 || countConfirmations(roster, [...answered, deps.nodeId]) >= quorumOf(roster).needed;
+  }
 
   async function askHeads(): Promise<void> {
     if (asking || signal.aborted || condition.phase !== 'catching-up') return;
@@ -53,8 +64,8 @@ export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
     askedAtMs = clock.monotonic();
     try {
       const heads = await sync.askHeads({ signal });
-      if (heads.length === 0) failures += 1;
-      else asked = true;
+      for (const { nodeId } of heads) answered.add(nodeId);
+      if (!isAsked()) failures += 1;
       const before = heads.flatMap(({ head }) => (head && head.incarnation < deps.incarnation ? [{ head }] : []));
       const found = findRollback(deps.head, before);
       if (!found || condition.rollback || condition.phase !== 'catching-up') return;
@@ -81,13 +92,13 @@ export function createCatchingUp(deps: CatchingUpDeps): CatchingUp {
       stopping.abort();
       unsubscribe?.();
     },
-    mayConfirm: () => condition.rollback === undefined && (asked || condition.phase === 'ready'),
+    mayConfirm: () => condition.rollback === undefined && (isAsked() || condition.phase === 'ready'),
     missing() {
       const { rollback } = condition;
       if (!rollback) {
         look();
         return [
-          ...(asked || failures >= ASKED_IN_VAIN_MAX ? [] : ['asking members what they remember of this node']),
+          ...(isAsked() || failures >= ASKED_IN_VAIN_MAX ? [] : ['asking members what they remember of this node']),
           ...sync.missing(),
         ];
       }

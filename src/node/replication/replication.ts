@@ -168,7 +168,7 @@ function inCompany(deps: ReplicationDeps, company: Company, { pull = true }: Rep
     chain: anchorChain(indexer, deps.chainClients),
     height: running.tip,
     sign,
-    mayAttest: () => condition.rollback === undefined,
+    mayAttest: () => catchingUp.mayConfirm(),
     report: reports.anchors,
   });
 
@@ -210,7 +210,16 @@ function inCompany(deps: ReplicationDeps, company: Company, { pull = true }: Rep
     want: (ref, holders) => sync.want(ref.regId, holders),
     onAnswered: counter.answered,
   });
-  const catchingUp = createCatchingUp({ clock, log, condition, sync, head: launched.store.head, incarnation });
+  const catchingUp = createCatchingUp({
+    clock,
+    log,
+    condition,
+    nodeId,
+    roster,
+    sync,
+    head: launched.store.head,
+    incarnation,
+  });
   const ends: (() => void)[] = [];
   let following: Promise<void> | undefined;
 

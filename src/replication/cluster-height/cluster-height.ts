@@ -153,7 +153,9 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
   function noteComparison({ against, agreed, disputed: at }: Comparison): void {
     disputed = at;
     const before = disagreement;
-    if (against !== undefined) disagreement = Math.max(disagreement ?? against, against);
+    // A block stands for all before it: what differs below one that most agree on is of the past.
+    const isAgainst = against !== undefined && (agreed === undefined || against > agreed);
+    if (isAgainst) disagreement = Math.max(disagreement ?? against, against);
     else if (disagreement !== undefined && agreed !== undefined && agreed >= disagreement) disagreement = undefined;
     if ((before === undefined) !== (disagreement === undefined)) {
       deps.report?.({ kind: 'chain-disagreement', height: disagreement });

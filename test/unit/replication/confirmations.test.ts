@@ -177,4 +177,16 @@ describe('what is kept of operations', () => {
     await clock.advance(50);
     expect(asked.length).toBe(2);
   });
+
+  it('is asked for after a second where nobody has answered: a member that pulled it was not pushed to', async () => {
+    const { wait, give, asked, clock } = bench();
+    const waiting = wait(refOf('pulled'));
+    await clock.advance(900);
+    expect(asked).toEqual([]);
+    await clock.advance(200);
+    expect(asked).toEqual([[refOf('pulled')]]);
+    give(b, refOf('pulled'));
+    expect((await waiting).kind).toBe('confirmed');
+    expect(clock.pending).toBe(0);
+  });
 });

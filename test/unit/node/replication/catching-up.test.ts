@@ -9,10 +9,11 @@ import { createManualClock } from '../../../support/manual-clock.ts';
 import { seededRandom } from '../../../support/seeded-random.ts';
 
 const hash = seededRandom('heads').bytes(32);
-const member = 'member' as NodeId;
+const [self, member, other] = ['self', 'member', 'other'] as NodeId[] as [NodeId, NodeId, NodeId];
+const rosterOf = (...ids: NodeId[]) => ids.map((nodeId) => ({ nodeId, platform: nodeId, operator: nodeId }));
 
 /** A node in its second boot, its store at batch 10, and members whose memory and frontiers a test sets. */
-function createWorld() {
+function createWorld(roster = rosterOf(self, member, other)) {
   const clock = createManualClock();
   const events: string[] = [];
   const note = (event: string) => void events.push(event);
@@ -27,6 +28,8 @@ function createWorld() {
     clock,
     log,
     condition,
+    nodeId: self,
+    roster: () => roster,
     head: { batchSeq: 10, rootHash: hash } as StoreHead,
     incarnation: 2,
     sync: {
@@ -55,6 +58,22 @@ describe('a node that catches up', () => {
     await look();
     expect(await look()).toEqual([]);
     expect(catchingUp.mayConfirm()).toBe(true);
+  });
+
+  it('does not before a majority has, itself counted, or after half a minute of asking in vain', async () => {
+    const { catchingUp, members, look } = createWorld(rosterOf(self, member, other, 'd' as NodeId));
+    members.remembered = [{ incarnation: 1, sequence: 10 }];
+    for (let second = 0; second < 20; second++) await look();
+    expect(await look()).toEqual(['asking members what they remember of this node']);
+    expect(catchingUp.mayConfirm()).toBe(false);
+    for (let second = 0; second < 10; second++) await look();
+    expect(await look()).toEqual([]);
+  });
+
+  it('asks nobody where there is nobody else', async () => {
+    const { catchingUp, look } = createWorld(rosterOf(self));
+    expect(catchingUp.mayConfirm()).toBe(true);
+    expect(await look()).toEqual([]);
   });
 
   it('takes what members saw of this boot for no sign of an old disk', async () => {
