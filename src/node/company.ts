@@ -55,6 +55,8 @@ export interface Company {
   membership(): Membership | undefined;
   /** Takes an earlier id of this node, whose key it has, off the roster. */
   retire(nodeId: NodeId, nodeSecret: Secret): Promise<void>;
+  /** Takes this node off the roster, for good. @returns why it was not done. */
+  leave(options: { signal: AbortSignal }): Promise<string | undefined>;
   /** Members that have proven who they are, and have not entrusted this node with a share since it started. */
   notEntrusted(): number;
   /** Waits, within bounds, for owners that could not restart without the shares this node keeps. */
@@ -102,6 +104,7 @@ export function createCompany(deps: CompanyDeps, options: CompanyOptions): Compa
       if (why) log.warn('not-retired', { nodeId, reason: why });
       else log.info('retired', { nodeId });
     },
+    leave: async (options) => (membership ? membership.leave(options) : 'not-a-member'),
     notEntrusted() {
       const owners = new Set(peering.custodian.owners().map(({ nodeId }) => nodeId));
       return peering.proven().filter(({ nodeId }) => !owners.has(nodeId)).length;

@@ -4,20 +4,13 @@ import { ed25519Sign } from '#crypto';
 import type { Cluster } from '../attestation/index.ts';
 import { fromBase64Url, utf8 } from '../core/bytes.ts';
 import { KithError, messageOf } from '../core/errors.ts';
-import { idBytes, type NodeId } from '../core/ids.ts';
+import type { NodeId } from '../core/ids.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import { type RosterEntry, rosterHash } from '../core/roster.ts';
 import { bytesUpTo, closed, shape, Type, uint } from '../core/schema.ts';
 import type { Secret } from '../core/secret.ts';
 import type { MembersView } from '../keyserver/index.ts';
-import {
-  type AnchorRosters,
-  createRosterKeeper,
-  encodeStatement,
-  type RosterReport,
-  type RosterStore,
-  statementMessage,
-} from '../replication/index.ts';
+import { type AnchorRosters, createRosterKeeper, type RosterReport, type RosterStore } from '../replication/index.ts';
 import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
 import type { Peering } from './peering.ts';
@@ -53,6 +46,8 @@ export interface Membership {
    * @returns why it was not done.
    */
   retire(nodeId: NodeId, nodeSecret: Secret): Promise<string | undefined>;
+  /** Takes this node off the roster, for good. @returns why it was not done. */
+  leave(options: { signal: AbortSignal }): Promise<string | undefined>;
   start(options: { signal: AbortSignal }): Promise<void>;
   stop(): Promise<void>;
 }
@@ -126,12 +121,14 @@ export function createMembership(
       return () => listeners.delete(listener);
     },
     async retire(nodeId, nodeSecret) {
-      const joinId = keeper.placeOf(nodeId);
-      const { genesisId } = keeper.view();
-      if (!joinId || !genesisId) return undefined;
-      const body = { kind: 'leave', clusterId: cluster.id, genesisId, nodeId, joinId, reason: 'replaced' } as const;
-      const signature = ed25519Sign(nodeSecret.expose(), statementMessage(body));
-      return keeper.submit(encodeStatement({ body, signatures: [{ signer: idBytes(nodeId), signature }] }));
+      const sign = (message: Uint8Array) => ed25519Sign(nodeSecret.expose(), message);
+      const outcome = await keeper.leaveFor(nodeId, sign);
+      if (outcome.kind === 'done' || outcome.reason === 'not-a-member') return undefined;
+      return outcome.reason;
+    },
+    async leave({ signal }) {
+      const outcome = await keeper.leave({ signal });
+      return outcome.kind === 'done' ? undefined : outcome.reason;
     },
     async start({ signal }) {
       await keeper.start({ signal });

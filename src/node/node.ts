@@ -64,6 +64,12 @@ export interface KithNode {
    * @throws KithError of the store, before anything of it was used.
    */
   start(options?: { signal?: AbortSignal }): Promise<void>;
+  /**
+   * Takes this node off the roster of its cluster, for good: the others deal their keys anew without it. To be stopped
+   * afterwards; a restart does not bring it back.
+   * @returns why it was not done.
+   */
+  leave(options: { signal: AbortSignal }): Promise<string | undefined>;
   /** Ends what is in work, the store last. Idempotent. */
   stop(): Promise<void>;
 }
@@ -195,6 +201,10 @@ class Node implements KithNode {
 
   start(options: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#lifeCycle.start(options);
+  }
+
+  async leave(options: { signal: AbortSignal }): Promise<string | undefined> {
+    return this.#company ? this.#company.leave(options) : 'not-a-member';
   }
 
   stop(): Promise<void> {

@@ -41,3 +41,30 @@ it('grows from two to six, each time dealt anew as the table says, and every nod
   expect(machines.map(({ nodeId }) => nodeId)).toEqual(before);
   expect(await machines[0]!.metric('kith_node_roster_members')).toBe(6);
 });
+
+it('shrinks from six to two as members leave, and what stays is whole and restarts under its id', async () => {
+  const { sim, machines } = await foundedWorld(['a', 'b', 'c', 'd', 'e', 'f']);
+  const staying = [...machines];
+  const signal = new AbortController().signal;
+  const leaves = async () => {
+    const leaving = staying.pop()!;
+    expect(await sim.clock.settle(leaving.node.leave({ signal }))).toBeUndefined();
+    await leaving.stop();
+    await sim.until(() => members(staying).every((count) => count === staying.length), 240);
+    await whole(sim, staying, 240);
+  };
+  await leaves();
+  await leaves();
+  expect(new Set(shapes(staying))).toEqual(new Set(['2 of 3']));
+  await leaves();
+  expect(new Set(shapes(staying))).toEqual(new Set(['1 of 2']));
+  await leaves();
+  expect(new Set(shapes(staying))).toEqual(new Set(['1 of 1']));
+  const [a] = staying;
+  const before = a!.nodeId;
+  a!.crash();
+  await sim.clock.advance(1_000);
+  a!.boot();
+  await whole(sim, staying, 240);
+  expect(a!.nodeId).toBe(before);
+});

@@ -24,6 +24,7 @@ import type { Company } from '../company.ts';
 import type { OwnCondition } from '../condition.ts';
 import type { Launched } from '../launched.ts';
 import type { Log } from '../log.ts';
+import type { NodeReplica } from '../replica/replica.ts';
 import type { Running } from '../running.ts';
 import { createReplicationCounter, NO_REPLICATION, type ReplicationStats } from '../telemetry/index.ts';
 import { createWritePath, type WritePath } from '../write-path.ts';
@@ -112,7 +113,9 @@ function inCompany(deps: ReplicationDeps, company: Company, { pull = true }: Rep
   const { registrations, indexer, notes } = running;
   const counter = createReplicationCounter();
   const reports = createReports({ clock, log, counter });
-  const replica = { ...running.replica, receipt: countedReceipts(running.replica.receipt, counter) };
+  // The replica itself, not a copy: what it says of itself is of the moment.
+  const counted = { value: countedReceipts(running.replica.receipt, counter) };
+  const replica: NodeReplica = Object.create(running.replica, { receipt: counted });
   const { identity, incarnation } = launched;
   const { nodeId } = identity;
   const { mesh, bootKey } = company.peering;
