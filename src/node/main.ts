@@ -116,7 +116,11 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
       startHeight: configuration['start-height'],
       bootstrap: configuration.bootstrap,
       found: configuration.found,
-      onFenced: (why) => rejectEnded(new KithError('fenced', `another boot of this node is newer: ${why}`)),
+      onFenced(why) {
+        rejectEnded(new KithError('fenced', `another boot of this node is newer: ${why}`));
+        // The listeners would keep the process.
+        void stop().catch(() => undefined);
+      },
     },
   );
   const { service } = node;
