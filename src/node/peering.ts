@@ -25,6 +25,8 @@ import {
   type MeshCounts,
 } from './telemetry/index.ts';
 
+/** Refusals after which this boot is not to go on: another is newer, or claims the same number. */
+const ENDING: readonly string[] = ['fenced', 'contested'];
 /** Nodes known to ask for their keys: some times a large cluster, so that made-up ones take long to push these out. */
 const RESTARTED_MAX = 256;
 
@@ -101,7 +103,7 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
         if (event.kind === 'not-attested' && event.by === 'peer') {
           // Anybody can say so at the door: it counts for a node that has an incarnation to be fenced, while no member is
           // connected who could say otherwise.
-          const hinted = event.reason.code === 'fenced' && isProven(own);
+          const hinted = ENDING.includes(event.reason.code) && isProven(own);
           if (hinted && proven().length === 0) deps.onFenced(event.reason.message);
         }
       },
@@ -135,6 +137,8 @@ export function createPeering(deps: PeeringDeps, options: { readonly bootstrap: 
       case 'fenced':
         return { code: 'fenced', message: `incarnation ${incarnations.last(nodeId)} of this node was seen` };
       case 'contested':
+        // The other of the two may be connected: it is asked again, when this answer is out, and refused as well.
+        if (mesh.peer(nodeId)) void Promise.resolve().then(() => mesh.reexamine());
         return { code: 'contested', message: `two boots claim to be incarnation ${incarnation} of this node` };
       case 'full':
         return { code: 'too-many', message: 'too many nodes are known' };
