@@ -108,6 +108,35 @@ describe('a host that changes the disk of its node', () => {
     expect(clone.nodeId).not.toBe(id);
     expect(reason(clone)).toMatch(/shares of the sealing key|members/);
   });
+
+  it('cannot have two copies go on under one incarnation once members have met both', async () => {
+    const { sim, machines, network } = await foundedWorld();
+    const [a, b, c] = machines as [SimMachine, SimMachine, SimMachine];
+    c.crash();
+    const clone = sim.machine('c', { disk: await copyDisk(c.disk), address: '/memory/clone' });
+    const without = (...apart: [SimMachine, SimMachine][]) => {
+      network.faults.dial = (from, to) =>
+        !apart.some((pair) => pair.every(({ address }) => address === from || address === to));
+    };
+    // 1 of 2 shares: each copy gets the key from the one member it reaches, under the same number.
+    without([c, b], [clone, a], [c, clone]);
+    await sim.clock.advance(1_000);
+    c.boot();
+    clone.boot();
+    await sim.until(() => [c, clone].every((boot) => boot.logged('key-released').length > 0), 60);
+    expect(c.logged('key-released', 'incarnation').at(-1)).toBe(clone.logged('key-released', 'incarnation').at(-1));
+    await sim.clock.advance(5_000);
+    // Every link is lost, and each member meets the other copy first: from then on both refuse both, at the door.
+    network.faults.chunk = () => ({ copies: 0 });
+    await sim.clock.advance(40_000);
+    network.faults.chunk = () => ({});
+    without([c, a], [clone, b], [c, clone]);
+    await sim.clock.advance(90_000);
+    network.faults.dial = () => true;
+    const ended = (boot: SimMachine) => boot.logged('fenced').length > 0;
+    await sim.until(() => ended(c) && ended(clone), 180);
+    expect([a, b, c, clone].map((boot) => boot.ready)).toEqual([true, true, false, false]);
+  });
 });
 
 describe('a host that holds the network', () => {
