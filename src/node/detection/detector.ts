@@ -75,6 +75,7 @@ export function createDetector(deps: DetectorDeps): Detector {
     slots: readonly KeySlot[] | undefined,
     persist: (commit: Scanned) => Promise<void>,
   ): Promise<void> {
+    await untilAllowed();
     const located = blocks.flatMap(({ height, transactions }) =>
       transactions.map(({ blockIndex, flags }) => ({ height, blockIndex, flags })),
     );
@@ -161,7 +162,6 @@ export function createDetector(deps: DetectorDeps): Detector {
       batch.push(block);
       const more = block.height < (notes.checkpoint?.cursor ?? 0);
       if (more && batch.length < HEAD_BLOCKS_MAX && !isFull(batch)) continue;
-      await untilAllowed();
       const [previousTo, to] = [detected, block.height];
       await scan('head', batch, { from: batch[0]!.height, to }, undefined, (scanned) =>
         writeHead(scanned, previousTo, to),
