@@ -19,35 +19,39 @@ export interface Quorum {
  * @param confirmations of the cluster configuration: asks for more than a majority, if need be for more than there are.
  */
 export function quorumOf(holders: readonly RosterEntry[], confirmations = 0): Quorum {
-  const platforms = new Set(holders.map(({ platform }) => platform)).size;
-  const operators = new Set(holders.map(({ operator }) => operator)).size;
-  const majority = Math.floor(platforms / 2) + 1;
+  const majority = Math.floor(distinct(holders, 'platform') / 2) + 1;
   return {
     needed: Math.max(majority, confirmations),
-    operators: operators >= OPERATORS_MIN ? 2 : 1,
+    operators: distinct(holders, 'operator') >= OPERATORS_MIN ? 2 : 1,
   };
 }
 
 /** Distinct platforms among those of `nodeIds` that are holders. */
 export function countConfirmations(holders: readonly RosterEntry[], nodeIds: Iterable<NodeId>): number {
-  return confirming(holders, nodeIds).platforms;
+  const named = new Set(nodeIds);
+  return distinct(
+    holders.filter(({ nodeId }) => named.has(nodeId)),
+    'platform',
+  );
 }
 
 /** Whether these members together make the quorum. */
 export function fillsQuorum(holders: readonly RosterEntry[], nodeIds: Iterable<NodeId>, confirmations = 0): boolean {
-  const { needed, operators } = quorumOf(holders, confirmations);
-  const found = confirming(holders, nodeIds);
-  return found.platforms >= needed && found.operators >= operators;
+  const named = new Set(nodeIds);
+  const platforms = holders.filter(({ nodeId }) => named.has(nodeId)).map(({ platform }) => platform);
+  return platformsFillQuorum(holders, new Set(platforms), confirmations);
 }
 
-function confirming(
+/** Whether these platforms make the quorum, whoever of the holders on them it was. */
+export function platformsFillQuorum(
   holders: readonly RosterEntry[],
-  nodeIds: Iterable<NodeId>,
-): { platforms: number; operators: number } {
-  const named = new Set(nodeIds);
-  const counted = holders.filter(({ nodeId }) => named.has(nodeId));
-  return {
-    platforms: new Set(counted.map(({ platform }) => platform)).size,
-    operators: new Set(counted.map(({ operator }) => operator)).size,
-  };
+  platforms: ReadonlySet<string>,
+  confirmations = 0,
+): boolean {
+  const { needed, operators } = quorumOf(holders, confirmations);
+  const counted = holders.filter(({ platform }) => platforms.has(platform));
+  return distinct(counted, 'platform') >= needed && distinct(counted, 'operator') >= operators;
 }
+
+const distinct = (entries: readonly RosterEntry[], field: 'platform' | 'operator'): number =>
+  new Set(entries.map((entry) => entry[field])).size;

@@ -5,12 +5,12 @@
 import { equalBytes } from '../../core/bytes.ts';
 import { unreachable } from '../../core/errors.ts';
 import { type ClusterId, idBytes, nodeIdFromBytes } from '../../core/ids.ts';
+import { platformsFillQuorum } from '../../core/quorum.ts';
 import type { RosterEntry } from '../../core/roster.ts';
 import { HELD_BLOCKS, MEMBERS_MAX, STATEMENTS_MAX } from './limits.ts';
 import type { RosterRefusalReason } from './refusals.ts';
 import { checkReplacements, checkRestorers, checkWitnessed, type Signers, type Witness } from './restore.ts';
 import {
-  fillsQuorum,
   genesisOf,
   type HeldStatement,
   hashOf,
@@ -201,5 +201,5 @@ export function majority(
       platforms.add(body.platform);
     }
   }
-  return fillsQuorum(members, platforms) ? undefined : 'no-majority';
+  return platformsFillQuorum(members, platforms) ? undefined : 'no-majority';
 }

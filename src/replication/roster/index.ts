@@ -6,7 +6,7 @@ export { type AnswerRefusalReason, SIGNER_REFUSALS } from './messages.ts';
 export type { RosterKeeper, RosterKeeperDeps, RosterKeeperOptions, RosterReport, RosterView } from './ports.ts';
 export type { Proposed } from './proposer.ts';
 export { ROSTER_REFUSALS, type RosterRefusalReason } from './refusals.ts';
-export { fillsQuorum, quorumOf, type RosterMember } from './statement-set.ts';
+export type { RosterMember } from './statement-set.ts';
 export {
   decodeStatement,
   encodeStatement,

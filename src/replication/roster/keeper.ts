@@ -273,7 +273,6 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
       const held = ledger.history().findLast(({ rosterHash }) => equalBytes(rosterHash, wanted));
       return members && { members, untilHeight: held?.untilHeight };
     },
-    rosterByHash: (rosterHash) => ledger.rosterByHash(rosterHash),
     placeOf: (nodeId) => ledger.members.find((member) => member.nodeId === nodeId)?.joinId,
   };
 }

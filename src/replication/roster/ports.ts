@@ -101,8 +101,6 @@ export interface RosterKeeper extends Part {
   byHash(
     rosterHash: Uint8Array,
   ): { readonly members: readonly RosterMember[]; readonly untilHeight: number | undefined } | undefined;
-  /** A roster by its hash: in force, held lately, or named by a statement. */
-  rosterByHash(rosterHash: Uint8Array): readonly RosterMember[] | undefined;
   /** The statement a member's place comes from, for status. */
   placeOf(nodeId: NodeId): StatementId | undefined;
 }

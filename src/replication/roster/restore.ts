@@ -2,9 +2,10 @@
 // sign, and by what a node believes it. Pure; the signing is signer.ts's and the proposing restorer.ts's.
 
 import type { NodeId } from '../../core/ids.ts';
+import { platformsFillQuorum } from '../../core/quorum.ts';
 import type { RosterEntry } from '../../core/roster.ts';
 import type { RosterRefusalReason } from './refusals.ts';
-import { fillsQuorum, membersOf, restoredEntries, type StatementSet, sameEntry } from './statement-set.ts';
+import { membersOf, restoredEntries, type StatementSet, sameEntry } from './statement-set.ts';
 import type { Replacement, Restore } from './statements.ts';
 
 export type Signers = ReadonlySet<NodeId>;
@@ -31,7 +32,7 @@ export const restorersOf = (basis: readonly RosterEntry[], body: Pick<Restore, '
 
 /** Whether ordinary joins do: a majority is left, or one of a pair. */
 const joinSuffices = (basis: readonly RosterEntry[], left: readonly RosterEntry[]): boolean =>
-  basis.length <= 2 || fillsQuorum(basis, platformsOf(left));
+  basis.length <= 2 || platformsFillQuorum(basis, platformsOf(left));
 
 /** What is wrong with who replaces whom. */
 export function checkReplacements(
@@ -76,7 +77,7 @@ export function checkWitnessed(
   if (signers.has(context.self.nodeId)) return undefined;
   const peers = context.connected();
   const met = restoredEntries(basis, body).filter((entry) => peers.some((peer) => sameEntry(peer, entry)));
-  if (fillsQuorum(basis, platformsOf([...survivorsOf(basis, body), ...met]))) return undefined;
+  if (platformsFillQuorum(basis, platformsOf([...survivorsOf(basis, body), ...met]))) return undefined;
   const onRoster = membersOf(set).some((member) => sameEntry(member, context.self));
   const gone = new Set(body.replacements.map(({ replaces }) => replaces));
   return onRoster || peers.some(({ nodeId }) => gone.has(nodeId)) ? 'not-witnessed' : undefined;

@@ -180,25 +180,4 @@ export function membersOf(set: StatementSet): RosterMember[] {
     .map(({ generation: _, ...member }) => member);
 }
 
-/**
- * How many distinct platforms make a quorum: floor(n/2) + 1 of those on the roster, or more if `confirmations` asks
- * for more. Never from who is reachable. 0 for an empty roster is impossible: nobody is no quorum.
- */
-export function quorumOf(members: readonly RosterEntry[], confirmations = 0): number {
-  const platforms = new Set(members.map(({ platform }) => platform)).size;
-  return Math.max(Math.floor(platforms / 2) + 1, confirmations);
-}
-
-/** Whether these platforms fill a quorum: with three or more operators on the roster, those of one alone do not. */
-export function fillsQuorum(
-  members: readonly RosterEntry[],
-  platforms: ReadonlySet<string>,
-  confirmations = 0,
-): boolean {
-  const counted = members.filter(({ platform }) => platforms.has(platform));
-  if (new Set(counted.map(({ platform }) => platform)).size < quorumOf(members, confirmations)) return false;
-  const operators = (entries: readonly RosterEntry[]) => new Set(entries.map(({ operator }) => operator)).size;
-  return operators(members) < 3 || operators(counted) >= 2;
-}
-
 export const hashOf = (members: readonly RosterEntry[]): Uint8Array => rosterHash(members);

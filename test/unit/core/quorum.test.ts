@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { sha256 } from '#crypto';
 import { utf8 } from '../../../src/core/bytes.ts';
 import { nodeIdFromBytes } from '../../../src/core/ids.ts';
-import { countConfirmations, fillsQuorum, quorumOf } from '../../../src/core/quorum.ts';
+import { countConfirmations, fillsQuorum, platformsFillQuorum, quorumOf } from '../../../src/core/quorum.ts';
 import type { RosterEntry } from '../../../src/core/roster.ts';
 import { fuzzRuns } from '../../support/fuzz.ts';
 
@@ -48,6 +48,15 @@ describe('a quorum', () => {
     expect(countConfirmations(holders, ids(holders[0]!, holders[3]!))).toBe(1);
     expect(fillsQuorum(holders, ids(holders[0]!, holders[3]!))).toBe(false);
     expect(fillsQuorum(holders, ids(holders[0]!, holders[1]!))).toBe(true);
+  });
+
+  it('is filled by platforms as by the members on them', () => {
+    const holders = apart(5);
+    const platforms = (...at: number[]) => new Set(at.map((i) => `platform ${i}`));
+    expect(platformsFillQuorum(holders, platforms(0, 1, 2))).toBe(true);
+    expect(platformsFillQuorum(holders, platforms(0, 1, 9))).toBe(false);
+    expect(platformsFillQuorum(holders, platforms(0, 1, 2), 4)).toBe(false);
+    expect(platformsFillQuorum([], new Set())).toBe(false);
   });
 
   it('counts nobody twice and no stranger', () => {

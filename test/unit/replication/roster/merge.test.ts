@@ -4,14 +4,12 @@ import { sha256 } from '#crypto';
 import { toHex, utf8 } from '../../../../src/core/bytes.ts';
 import {
   digestOf,
-  fillsQuorum,
   type HeldStatement,
   hashOf,
   headsOf,
   held,
   membersOf,
   NO_STATEMENTS,
-  quorumOf,
   type StatementSet,
   union,
   upTo,
@@ -126,41 +124,5 @@ describe('sets of roster statements', () => {
       }),
       { numRuns: fuzzRuns(300) },
     );
-  });
-});
-
-describe('a quorum', () => {
-  const roster = (...operators: string[]) => operators.map((operator, n) => rosterIdentity(`q${n}`, `q${n}`, operator));
-
-  it.each([
-    [1, 1],
-    [2, 2],
-    [3, 2],
-    [4, 3],
-    [5, 3],
-    [6, 4],
-    [7, 4],
-  ])('of %i platforms is %i', (size, quorum) => {
-    const members = roster(...Array.from({ length: size }, () => 'one'));
-    expect(quorumOf(members)).toBe(quorum);
-    expect(quorumOf([...members, ...members])).toBe(quorum);
-    expect(quorumOf(members, 5)).toBe(Math.max(5, quorum));
-    const platforms = (count: number) => new Set(members.slice(0, count).map(({ platform }) => platform));
-    expect(fillsQuorum(members, platforms(quorum))).toBe(true);
-    expect(fillsQuorum(members, platforms(quorum - 1))).toBe(false);
-  });
-
-  it('is not filled by platforms that are not on the roster, nor by nobody', () => {
-    const members = roster('x', 'y', 'z');
-    expect(fillsQuorum(members, new Set(['other', members[0]!.platform]))).toBe(false);
-    expect(fillsQuorum([], new Set())).toBe(false);
-  });
-
-  it('is not filled by one operator where there are three', () => {
-    const members = roster('x', 'x', 'x', 'y', 'z');
-    const platforms = (...at: number[]) => new Set(at.map((n) => members[n]!.platform));
-    expect(fillsQuorum(members, platforms(0, 1, 2))).toBe(false);
-    expect(fillsQuorum(members, platforms(0, 1, 3))).toBe(true);
-    expect(fillsQuorum(roster('x', 'x', 'y'), new Set(roster('x', 'x').map(({ platform }) => platform)))).toBe(true);
   });
 });

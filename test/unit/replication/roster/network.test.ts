@@ -341,9 +341,9 @@ describe('what a node tells of its roster', () => {
     world.crash(nodes[0]!);
     await world.start(nodes[0]!);
     const { keeper } = nodes[0]!;
-    expect(keeper.rosterByHash(early)).toHaveLength(2);
-    expect(keeper.rosterByHash(keeper.view().rosterHash)).toHaveLength(3);
-    expect(keeper.rosterByHash(new Uint8Array(32))).toBeUndefined();
+    expect(keeper.byHash(early)).toMatchObject({ members: { length: 2 }, untilHeight: 800 });
+    expect(keeper.byHash(keeper.view().rosterHash)?.members).toHaveLength(3);
+    expect(keeper.byHash(new Uint8Array(32))).toBeUndefined();
     const [pair, three] = keeper.history().slice(-2);
     expect(pair).toMatchObject({ rosterHash: early, fromHeight: 500, untilHeight: 800 });
     expect(three).toMatchObject({ fromHeight: 800, untilHeight: undefined });
