@@ -1,9 +1,9 @@
 // The only door for CBOR: deterministic encoding (RFC 8949, section 4.2.1) and a decoder that accepts nothing else.
-// The library's strict mode alone accepts unsorted maps and overflows the stack on deep nesting; hence the scan
-// before it and the re-encoding after it.
+// The library's strict mode alone accepts unsorted maps and ill-formed text and overflows the stack on deep nesting;
+// hence the scan before it, which lets only the one encoding of a value pass.
 
 import { decode, encode, rfc8949EncodeOptions } from 'cborg';
-import { equalBytes } from './bytes.ts';
+import { compareBytes } from './bytes.ts';
 import { KithError } from './errors.ts';
 import type { Shape } from './schema.ts';
 
@@ -29,11 +29,29 @@ const CBOR_DEPTH_MAX = 8;
  */
 export function encodeCbor(value: CborValue): Uint8Array {
   checkEncodable(value, 0);
-  return encodeChecked(value);
+  return encode(value, ENCODE_OPTIONS);
 }
 
-const encodeChecked = (value: CborValue): Uint8Array =>
-  encode(value, { ...rfc8949EncodeOptions, ignoreUndefinedProperties: true });
+type MapSorter = NonNullable<typeof rfc8949EncodeOptions.mapSorter>;
+
+const ASCII = /^[\x20-\x7e]*$/;
+
+/**
+ * The order of the encoded keys without encoding them, which would be most of the time of a small message: of ASCII
+ * keys the shorter comes first, as its length is in its first bytes.
+ */
+const byKey: MapSorter = (a, b) => {
+  const [x, y] = [keyOf(a), keyOf(b)];
+  if (x === undefined || y === undefined) return rfc8949EncodeOptions.mapSorter!(a, b);
+  return x.length - y.length || (x < y ? -1 : 1);
+};
+
+function keyOf([key]: Parameters<MapSorter>[0]): string | undefined {
+  const value: unknown = Array.isArray(key) ? undefined : key?.value;
+  return typeof value === 'string' && ASCII.test(value) ? value : undefined;
+}
+
+const ENCODE_OPTIONS = { ...rfc8949EncodeOptions, mapSorter: byKey, ignoreUndefinedProperties: true };
 
 function checkEncodable(value: CborValue | undefined, depth: number): void {
   const refuse = (why: string): never => {
@@ -66,16 +84,13 @@ const isPortableText = (text: string): boolean => text.isWellFormed() && !text.s
  * Decodes `bytes`, which must be the deterministic encoding of a value of the shape.
  * Byte strings in the result are copies.
  * @param limits.bytesMax refuse anything longer before looking at it.
- * @param limits.own the bytes are known to be what `encodeCbor` made here (an authentic record of one's own store): the
- * encoding is not compared, which is most of the time of a small message.
  * @throws KithError `too-large`, `malformed`, `bad-shape` or `non-canonical`.
  */
 export function decodeCbor<T>(
   bytes: Uint8Array,
   form: Shape<T>,
-  limits: { bytesMax: number; where: string; own?: boolean },
+  { bytesMax, where }: { bytesMax: number; where: string },
 ): T {
-  const { bytesMax, where } = limits;
   if (bytes.length > bytesMax) {
     throw new KithError<CborErrorCode>(
       'too-large',
@@ -97,54 +112,87 @@ export function decodeCbor<T>(
   } catch (cause) {
     throw new KithError<CborErrorCode>('malformed', `${where}: not well-formed CBOR`, { cause });
   }
-  const typed = form.parse(value, where);
-  if (!limits.own && !equalBytes(encodeChecked(value as CborValue), bytes)) {
-    throw new KithError<CborErrorCode>('non-canonical', `${where}: not the deterministic encoding of its value`);
-  }
-  return typed;
+  return form.parse(value, where);
 }
 
-/** Walks over the items without recursion or allocation by length: depth, lengths, kinds. */
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function isUtf8(bytes: Uint8Array): boolean {
+  if (bytes.every((byte) => byte < 0x80)) return true;
+  try {
+    return isPortableText(strictUtf8.decode(bytes));
+  } catch {
+    return false;
+  }
+}
+
+/** The least argument that needs 1, 2, 4 or 8 bytes after the initial one: a smaller one has a shorter form. */
+const ARGUMENT_MIN = [24, 2 ** 8, 2 ** 16, 2 ** 32];
+
+/** A list or map that is not at its end. */
+interface Open {
+  /** Items still to come; of a map keys and values. */
+  left: number;
+  readonly isMap: boolean;
+  /** The key before, as it is encoded. */
+  key: Uint8Array | undefined;
+}
+
+/**
+ * Walks over the items without recursion or allocation by length: depth, lengths, kinds, and that each is encoded in
+ * the one way there is (RFC 8949, section 4.2.1): shortest arguments, keys in their order, each once.
+ */
 function scan(bytes: Uint8Array, where: string): void {
-  const malformed = (why: string): never => {
-    throw new KithError<CborErrorCode>('malformed', `${where}: ${why}`);
+  const refuse = (code: CborErrorCode, why: string): never => {
+    throw new KithError<CborErrorCode>(code, `${where}: ${why}`);
   };
-  // Items still to come at each open level.
-  const pending: number[] = [1];
+  const open: Open[] = [{ left: 1, isMap: false, key: undefined }];
   let offset = 0;
-  while (pending.length > 0) {
-    const left = pending.at(-1)!;
-    if (left === 0) {
-      pending.pop();
+  for (let level = open.at(-1); level; level = open.at(-1)) {
+    if (level.left === 0) {
+      open.pop();
       continue;
     }
-    pending[pending.length - 1] = left - 1;
-    if (offset >= bytes.length) malformed('ends inside an item');
+    const isKey = level.isMap && level.left % 2 === 0;
+    level.left -= 1;
+    if (offset >= bytes.length) refuse('malformed', 'ends inside an item');
+    const begins = offset;
     const initial = bytes[offset++]!;
     const major = initial >> 5;
     const additional = initial & 31;
-    if (additional > 27) malformed('indefinite lengths and reserved forms are not accepted');
+    if (additional > 27) refuse('malformed', 'indefinite lengths and reserved forms are not accepted');
     if (major === 7 && additional !== 20 && additional !== 21 && additional !== 22) {
-      malformed('of the simple values only false, true and null are accepted');
+      refuse('malformed', 'of the simple values only false, true and null are accepted');
     }
-    if (major === 6) malformed('tags are not accepted');
+    if (major === 6) refuse('malformed', 'tags are not accepted');
+    if (isKey && major !== 3) refuse('malformed', 'keys are text');
     let argument = additional;
     if (additional >= 24) {
       const width = 1 << (additional - 24);
-      if (offset + width > bytes.length) malformed('ends inside an item');
+      if (offset + width > bytes.length) refuse('malformed', 'ends inside an item');
       argument = 0;
       for (let i = 0; i < width; i++) argument = argument * 256 + bytes[offset + i]!;
       offset += width;
+      if (argument < ARGUMENT_MIN[additional - 24]!) refuse('non-canonical', 'a number has a shorter encoding');
     }
     if (major === 2 || major === 3) {
-      if (argument > bytes.length - offset) malformed('a string is longer than the message');
+      if (argument > bytes.length - offset) refuse('malformed', 'a string is longer than the message');
+      const content = bytes.subarray(offset, offset + argument);
       offset += argument;
+      if (major === 3 && !isUtf8(content)) refuse('malformed', 'text is not well-formed UTF-8 without a mark');
+      if (!isKey) continue;
+      const key = bytes.subarray(begins, offset);
+      const order = level.key ? compareBytes(level.key, key) : -1;
+      if (order === 0) refuse('malformed', 'a key stands twice in a map');
+      if (order > 0) refuse('non-canonical', 'the keys of a map are not in their order');
+      level.key = key;
     } else if (major === 4 || major === 5) {
-      const items = major === 5 ? 2 * argument : argument;
-      if (items > bytes.length - offset) malformed('a list or map has more items than the message has bytes');
-      if (pending.length > CBOR_DEPTH_MAX) malformed(`nested deeper than ${CBOR_DEPTH_MAX} levels`);
-      pending.push(items);
+      const isMap = major === 5;
+      const items = isMap ? 2 * argument : argument;
+      if (items > bytes.length - offset) refuse('malformed', 'a list or map has more items than the message has bytes');
+      if (open.length > CBOR_DEPTH_MAX) refuse('malformed', `nested deeper than ${CBOR_DEPTH_MAX} levels`);
+      open.push({ left: items, isMap, key: undefined });
     }
   }
-  if (offset !== bytes.length) malformed(`${bytes.length - offset} bytes after its end`);
+  if (offset !== bytes.length) refuse('malformed', `${bytes.length - offset} bytes after its end`);
 }

@@ -277,7 +277,7 @@ function encodeValue<T>(label: string, shape: Shape<T>, value: T): Uint8Array {
 
 function decodeValue<T>(label: string, shape: Shape<T>, encoded: Uint8Array): T {
   try {
-    return decodeCbor(encoded, shape, { bytesMax: RECORD_VALUE_BYTES_MAX, where: label, own: true });
+    return decodeCbor(encoded, shape, { bytesMax: RECORD_VALUE_BYTES_MAX, where: label });
   } catch (cause) {
     throw storeError('store-corrupt', `${label}: a record has another shape`, cause);
   }

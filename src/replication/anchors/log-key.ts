@@ -52,7 +52,7 @@ export function newLogKey(random: Random, genesisId: Uint8Array, created: number
 export const encodeLogKey = (record: LogKeyRecord): Uint8Array => encodeCbor({ ...record });
 /** Of one's own store. @throws KithError of `decodeCbor`. */
 export const decodeLogKey = (encoded: Uint8Array): LogKeyRecord =>
-  decodeCbor(encoded, recordShape, { bytesMax: 512, where: 'log key', own: true });
+  decodeCbor(encoded, recordShape, { bytesMax: 512, where: 'log key' });
 
 interface Held {
   readonly genesisId: Uint8Array;

@@ -42,7 +42,7 @@ const stateShape = shape(
 export type AnchorState = { readonly cursor: number; readonly base?: number | undefined };
 export const encodeState = (state: AnchorState): Uint8Array => encodeCbor({ ...state });
 export const decodeState = (encoded: Uint8Array): AnchorState =>
-  decodeCbor(encoded, stateShape, { bytesMax: 64, where: 'state of anchors', own: true });
+  decodeCbor(encoded, stateShape, { bytesMax: 64, where: 'state of anchors' });
 
 const wantedShape = shape(
   closed({ root: bytes(32), tagKey: bytes(32), tags: bytesUpTo(TAGS_LARGE * TAG_BYTES), partial: Type.Boolean() }),
@@ -58,7 +58,7 @@ export interface WantedRecord {
 }
 export const encodeWanted = (record: WantedRecord): Uint8Array => encodeCbor({ ...record });
 export const decodeWanted = (encoded: Uint8Array): WantedRecord =>
-  decodeCbor(encoded, wantedShape, { bytesMax: TAGS_LARGE * TAG_BYTES + 256, where: 'wanted tags', own: true });
+  decodeCbor(encoded, wantedShape, { bytesMax: TAGS_LARGE * TAG_BYTES + 256, where: 'wanted tags' });
 
 /** An operation and its tag in one anchor. */
 export interface Anchored extends OperationRef {
