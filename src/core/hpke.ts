@@ -98,11 +98,13 @@ interface Schedule {
   wipe(): void;
 }
 
+/** Base mode has no pre-shared key, so that this is the same for all. */
+const PSK_ID_HASH = labeledExtract(HPKE_SUITE_ID, EMPTY, 'psk_id_hash', EMPTY);
+
 /** KeySchedule of RFC 9180, section 5.1, in base mode. */
 function keySchedule(secret: Uint8Array, info: Uint8Array): Schedule {
-  const pskIdHash = labeledExtract(HPKE_SUITE_ID, EMPTY, 'psk_id_hash', EMPTY);
   const infoHash = labeledExtract(HPKE_SUITE_ID, EMPTY, 'info_hash', info);
-  const context = concatBytes(Uint8Array.of(MODE_BASE), pskIdHash, infoHash);
+  const context = concatBytes(Uint8Array.of(MODE_BASE), PSK_ID_HASH, infoHash);
   const prk = labeledExtract(HPKE_SUITE_ID, secret, 'secret', EMPTY);
   const key = labeledExpand(HPKE_SUITE_ID, prk, 'key', context, 32);
   const baseNonce = labeledExpand(HPKE_SUITE_ID, prk, 'base_nonce', context, 12);

@@ -8,6 +8,7 @@ import {
   createPrivateKey,
   createPublicKey,
   diffieHellman,
+  hash,
   type KeyObject,
   sign,
   verify,
@@ -26,7 +27,8 @@ const plain = (buffer: Uint8Array): Uint8Array => new Uint8Array(buffer.buffer, 
 /** Small results of node:crypto may live in its shared pool; those that callers wipe or keep are copied. */
 const copy = (buffer: Uint8Array): Uint8Array => Uint8Array.from(buffer);
 
-const digest = (algorithm: string, data: Uint8Array): Uint8Array => copy(createHash(algorithm).update(data).digest());
+/** In one call: a third of what an object that takes its message in pieces costs. */
+const digest = (algorithm: string, data: Uint8Array): Uint8Array => copy(hash(algorithm, data, 'buffer'));
 
 export const sha256 = (data: Uint8Array): Uint8Array => digest('sha256', data);
 export const sha384 = (data: Uint8Array): Uint8Array => digest('sha384', data);
