@@ -1,6 +1,5 @@
 // What the loops of sync have in common: waiting until somebody rings, backing off from a peer, asking it.
 
-import { sleep } from '../../core/deadline.ts';
 import { isKithError, KithError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
 import type { Clock, Random } from '../../core/ports.ts';
@@ -26,16 +25,19 @@ export function createBell(clock: Clock): Bell {
       wake?.();
     },
     async wait(ms, signal) {
-      if (!rung) {
-        const early = new AbortController();
-        const onAbort = () => early.abort();
-        signal.addEventListener('abort', onAbort, { once: true });
-        wake = onAbort;
-        if (signal.aborted) onAbort();
-        // Rung or stopped: told apart below.
-        await sleep(clock, Math.max(1, ms), { signal: early.signal }).catch(() => undefined);
-        wake = undefined;
-        signal.removeEventListener('abort', onAbort);
+      // Bell, time or end: told apart below.
+      if (!rung && !signal.aborted) {
+        await new Promise<void>((resolve) => {
+          const over = () => {
+            wake = undefined;
+            timer.cancel();
+            signal.removeEventListener('abort', over);
+            resolve();
+          };
+          const timer = clock.schedule(Math.max(1, ms), over);
+          signal.addEventListener('abort', over, { once: true });
+          wake = over;
+        });
       }
       rung = false;
       signal.throwIfAborted();
