@@ -1,12 +1,19 @@
 // The one loop through which everything that changes registrations goes to the sealed store. While a batch is being
-// synced the next one gathers; each batch is one commit, and each caller hears after it. If the commit fails, or a work
-// throws, what was changed in memory is undone, the latest first: it has not happened.
+// synced the next one gathers, and while a crowd keeps coming for some milliseconds more; each batch is one commit, and
+// each caller hears after it. If the commit fails, or a work throws, what was changed in memory is undone, the latest
+// first: it has not happened.
 
 import { KithError } from '../../core/errors.ts';
 import type { RegId } from '../../core/ids.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { SealedStore, StoreWrite } from '../store/index.ts';
-import { BATCH_OPERATIONS_MAX, GATHER_MS_MAX, WAITING_OPERATIONS_MAX } from './limits.ts';
+import {
+  BATCH_INTERVAL_MS,
+  BATCH_OPERATIONS_MAX,
+  CROWD_OPERATIONS,
+  GATHER_MS_MAX,
+  WAITING_OPERATIONS_MAX,
+} from './limits.ts';
 
 /** What is being gathered for one commit. */
 export interface Batch {
@@ -105,6 +112,8 @@ export function createBatchWriter({ clock, store }: { clock: Clock; store: Seale
   let waiting = 0;
   let armed = false;
   let running: Promise<void> | undefined;
+  /** When the next batch may begin, on the monotonic clock. */
+  let earliestMs = 0;
 
   /** The works up to the next that wants to be alone, as many as one batch takes. */
   function nextWorks(): WaitingWork[] {
@@ -149,15 +158,24 @@ export function createBatchWriter({ clock, store }: { clock: Clock; store: Seale
 
   async function drain(): Promise<void> {
     for (let next = queue[0]; next; next = queue[0]) {
-      if (next.kind === 'work') {
-        await writeBatch(nextWorks());
-      } else {
+      if (next.kind === 'alone') {
         queue = queue.slice(1);
         await next.run();
+      } else if (pauseMs() > 0 && !queue.some(({ kind }) => kind === 'alone')) {
+        break;
+      } else {
+        const works = nextWorks();
+        const isCrowd = works.reduce((sum, { work }) => sum + work.operations, 0) >= CROWD_OPERATIONS;
+        earliestMs = isCrowd ? clock.monotonic() + BATCH_INTERVAL_MS : 0;
+        await writeBatch(works);
       }
     }
     running = undefined;
+    startSoon();
   }
+
+  /** How long the next batch waits, so that the operations of a crowd come together. */
+  const pauseMs = (): number => (waiting >= BATCH_OPERATIONS_MAX ? 0 : earliestMs - clock.monotonic());
 
   function start(): void {
     armed = false;
@@ -165,10 +183,11 @@ export function createBatchWriter({ clock, store }: { clock: Clock; store: Seale
   }
 
   function startSoon(): void {
+    if (queue.length === 0) return;
     if (waiting >= BATCH_OPERATIONS_MAX) start();
     if (running || armed) return;
     armed = true;
-    clock.schedule(GATHER_MS_MAX, start);
+    clock.schedule(Math.max(GATHER_MS_MAX, pauseMs()), start);
   }
 
   return {

@@ -1,12 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import type { RegId } from '../../../src/core/ids.ts';
+import type { Clock } from '../../../src/core/ports.ts';
 import { type Batch, createBatchWriter, type Work } from '../../../src/node/registrations/batch-writer.ts';
-import { BATCH_OPERATIONS_MAX, WAITING_OPERATIONS_MAX } from '../../../src/node/registrations/limits.ts';
+import {
+  BATCH_INTERVAL_MS,
+  BATCH_OPERATIONS_MAX,
+  CROWD_OPERATIONS,
+  GATHER_MS_MAX,
+  WAITING_OPERATIONS_MAX,
+} from '../../../src/node/registrations/limits.ts';
 import { type BatchFate, createMemoryDisk, type SealedStore } from '../../../src/node/store/index.ts';
 import { createImmediateClock } from '../../support/immediate-clock.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
 import { codeOf, itemShape, makeStore } from '../../support/sealed-store.ts';
 
-async function world() {
+async function world(clock: Clock = createImmediateClock()) {
   let fate: BatchFate = 'written';
   let gate: Promise<void> | undefined;
   const disk = createMemoryDisk({
@@ -16,7 +24,7 @@ async function world() {
     },
   });
   const { store } = await makeStore(disk.open());
-  const writer = createBatchWriter({ clock: createImmediateClock(), store });
+  const writer = createBatchWriter({ clock, store });
   const items = store.namespace('items', itemShape);
   const memory: number[] = [];
   /** Remembers a number, in memory and on the disk. */
@@ -65,6 +73,46 @@ describe('the batch writer', () => {
     release();
     expect(await Promise.all([first, ...later])).toEqual([1, 2, 3, 4]);
     expect(batches()).toBe(2);
+  });
+
+  it('lets a crowd come together, and nobody wait who comes alone', async () => {
+    const clock = createManualClock();
+    const { writer, remember, batches } = await world(clock);
+    const crowd = Array.from({ length: CROWD_OPERATIONS }, (_, i) => writer.run(remember(i)));
+    await clock.advance(GATHER_MS_MAX);
+    await Promise.all(crowd);
+    expect(batches()).toBe(1);
+    // Of these the first would not have waited for the last.
+    const later: Promise<number>[] = [];
+    for (const number of [50, 51, 52]) {
+      later.push(writer.run(remember(number)));
+      await clock.advance(GATHER_MS_MAX);
+    }
+    expect(batches()).toBe(1);
+    await clock.advance(BATCH_INTERVAL_MS);
+    expect(await Promise.all(later)).toEqual([50, 51, 52]);
+    expect(batches()).toBe(2);
+    for (const number of [60, 61]) {
+      const alone = writer.run(remember(number));
+      await clock.advance(GATHER_MS_MAX);
+      expect(await alone).toBe(number);
+    }
+    expect(batches()).toBe(4);
+  });
+
+  it('does not keep a full batch waiting, nor who wants to be alone', async () => {
+    const clock = createManualClock();
+    const { writer, remember, batches } = await world(clock);
+    const full = remember(1, { operations: BATCH_OPERATIONS_MAX });
+    const first = writer.run(full);
+    const second = writer.run(full);
+    await clock.advance(0);
+    expect(await Promise.all([first, second])).toEqual([1, 1]);
+    expect(batches()).toBe(2);
+    const waiting = writer.run(remember(2));
+    const alone = writer.alone(async () => batches());
+    await clock.advance(0);
+    expect(await Promise.all([waiting, alone])).toEqual([2, 3]);
   });
 
   it('takes no more into a batch than its limit, and no more into its queue than that', async () => {
