@@ -4,7 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -77,6 +77,7 @@ interface Run {
   readonly cluster: ClusterProcesses;
   /** Registered so far, as far as nodes said 201. */
   total: number;
+  readonly loaderPid: number;
   load(command: LoadCommand): Promise<Sent>;
 }
 
@@ -107,7 +108,7 @@ async function withCluster(
       if (done) throw new Error('the load ended');
       return JSON.parse(value as string) as Sent;
     };
-    await work({ cluster, total: 0, load });
+    await work({ cluster, total: 0, load, loaderPid: child.pid! });
   } finally {
     if (loader) {
       const closed = once(loader, 'close');
@@ -118,16 +119,23 @@ async function withCluster(
   }
 }
 
+interface Registered extends Sent {
+  /** Of each node and of the load, while they were sent. */
+  readonly cpuMs: readonly number[];
+}
+
 /** Registers so many at these nodes; what was prepared is not part of the time. */
-async function register(run: Run, count: number, at: readonly number[]): Promise<Sent> {
+async function register(run: Run, count: number, at: readonly number[]): Promise<Registered> {
   const { cluster } = run;
   const urls = at.map((i) => cluster.urls[i]!);
-  const all = { seconds: 0, statuses: {} as Record<string, number>, p50: 0, p99: 0 };
+  const all = { seconds: 0, statuses: {} as Record<string, number>, p50: 0, p99: 0, cpuMs: [] as number[] };
   for (let left = count; left > 0; left -= CHUNK) {
     const heights = await Promise.all(at.map(async (i) => (await cluster.info(i))!.heights.chain));
     sayStep(`registering ${left} at ${at.length} of ${NODES} nodes`);
     await run.load({ do: 'prepare', urls, count: Math.min(left, CHUNK), version: Math.min(...heights) });
+    const before = cpuOf(run);
     const { seconds, statuses, p50, p99 } = await run.load({ do: 'send', inFlight: IN_FLIGHT });
+    for (const [i, ms] of cpuOf(run).entries()) all.cpuMs[i] = (all.cpuMs[i] ?? 0) + ms - before[i]!;
     all.seconds += seconds;
     all.p50 = Math.max(all.p50, p50);
     all.p99 = Math.max(all.p99, p99);
@@ -138,14 +146,45 @@ async function register(run: Run, count: number, at: readonly number[]): Promise
   return all;
 }
 
+/** CPU milliseconds of a process so far, of all its threads (proc(5), stat); 0 where there is no such file. */
+function cpuMs(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS;
+  } catch {
+    return 0;
+  }
+}
+const CLOCK_TICK_MS = 10;
+
+/** Batches that the stores of the nodes have synced so far. */
+const batchesOf = ({ cluster }: Run): Promise<number[]> =>
+  Promise.all(
+    ALL.map(async (i) => {
+      const text = await (await fetch(`${cluster.adminUrl(i)}/metrics`)).text();
+      return Number(/^kith_store_batches_total (\d+)/m.exec(text)?.[1] ?? 0);
+    }),
+  );
+
+/** Of each node, then of the load. */
+const cpuOf = ({ cluster, loaderPid }: Run): number[] =>
+  [...ALL.map((i) => cluster.process(i).child.pid!), loaderPid].map(cpuMs);
+
 async function acknowledge(run: Run, what: string, count: number, at: readonly number[]): Promise<Row> {
-  const { seconds, statuses, p50, p99 } = await register(run, count, at);
+  const batches = await batchesOf(run);
+  const { seconds, statuses, p50, p99, cpuMs: spent } = await register(run, count, at);
+  const perBatch = (await batchesOf(run)).map((n, i) => (count / (n - batches[i]!)).toFixed(1));
+  const each = spent.map((ms) => (ms / count).toFixed(2));
   const row = {
     'synced by': what,
     count,
     'per second': Math.round((statuses['201'] ?? 0) / seconds),
     'p50 ms, worst chunk': Number(p50.toFixed(1)),
     'p99 ms, worst chunk': Number(p99.toFixed(1)),
+    'cpu ms each, nodes': each.slice(0, NODES).join(' '),
+    'operations a batch': perBatch.join(' '),
+    'and load': each.at(-1)!,
     answers: answersOf(statuses),
     'told by every node': await everywhere(run),
   };
