@@ -42,7 +42,9 @@ export interface OwnCondition extends Condition {
 /** Newest height known of the chain; undefined before the first. */
 export const heightOf = ({ running, firstHeight }: Condition): number | undefined => running?.tip() || firstHeight;
 
-export function createCondition({ log }: { readonly log: Log }): OwnCondition {
+/** @param deps.onPhase called after each change of the phase. */
+export function createCondition(deps: { readonly log: Log; readonly onPhase?: () => void }): OwnCondition {
+  const { log, onPhase } = deps;
   let phase: Phase = 'starting';
   let reasons: readonly string[] = ['starting'];
   return {
@@ -58,9 +60,11 @@ export function createCondition({ log }: { readonly log: Log }): OwnCondition {
     incarnation: 0,
     rollback: undefined,
     enter(next, why) {
-      if (next !== phase) log.info('phase', { phase: next, reason: why[0] });
+      const changed = next !== phase;
+      if (changed) log.info('phase', { phase: next, reason: why[0] });
       phase = next;
       reasons = why;
+      if (changed) onPhase?.();
     },
   };
 }

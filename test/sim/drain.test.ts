@@ -84,4 +84,18 @@ describe('a node that stops', () => {
     expect(warned(leaving)).toHaveLength(1);
     for (const machine of machines) await machine.stop();
   });
+
+  it('does not wait for others that stop as well, each a moment after the one before', async () => {
+    const { sim, machines } = await founded(['a', 'b', 'c']);
+    const began = sim.clock.monotonic();
+    const stops: Promise<void>[] = [];
+    for (const { node } of machines) {
+      stops.push(node.stop());
+      await sim.clock.advance(20);
+    }
+    await sim.clock.settle(Promise.all(stops));
+    expect(sim.clock.monotonic() - began).toBeLessThan(1_000);
+    // Who goes last knows that nobody could restart.
+    expect(warned(machines.at(-1)!)).toHaveLength(1);
+  });
 });
