@@ -59,7 +59,6 @@ describe('a node whose disk was put back', () => {
     expect(back.logged('rollback-caught-up', 'with')).toEqual(['majority']);
     expect(back.node.running!.replica.receipt([inForce!.opId])).toBeDefined();
     expect(await back.metric('kith_node_rollback')).toBe(0);
-    await sim.clock.advance(6_000);
     const [after] = usersOf('after', 1);
     const answer = await userAt(sim, back, after!).register();
     expect(answer.status).toBe('confirmed');
