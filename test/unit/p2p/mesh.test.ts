@@ -280,9 +280,8 @@ describe('the mesh', () => {
     for (let i = 0; i < 200; i++) {
       b.phase = `phase ${i}`;
       void b.mesh.announce();
+      await clock.advance(2);
     }
-    await clock.advance(100);
-    expect(a.mesh.peer(b.nodeId)?.phase).toBe('phase 0');
     await clock.advance(2_000);
     expect(seen).toEqual([
       [began, 'phase 0'],
