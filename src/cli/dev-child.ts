@@ -27,8 +27,8 @@ export interface DevChild<Facts = unknown> {
 
 /** Set for children: they end when the channel to their parent closes. */
 const END_WITH_PARENT = 'KITH_END_WITH_PARENT';
-/** Twice what the slowest command says before its first line, on a busy machine. */
-const UP_MS = 30_000;
+/** The first line comes after a second; on a machine that does much else it was half a minute. */
+const UP_MS = 90_000;
 /** Above the twenty seconds a node takes at most. */
 const STOP_MS = 22_000;
 /** What is shown of the log of a child that died. */

@@ -11,7 +11,7 @@ import type { DevNode } from './dev-world.ts';
 export interface DevWatch {
   /**
    * Resolves once every node is ready, knows all others as members, reaches them, and has its key kept by them; says
-   * each new reason why one is not. @throws KithError `not-ready`.
+   * each new reason why one is not. @throws KithError `not-ready` when that makes no progress.
    */
   together(): Promise<void>;
   /** Puts a wallet's index set into the view. */
@@ -19,8 +19,8 @@ export interface DevWatch {
 }
 
 const LOOK_MS = 500;
-/** Catching up with the recorded chain takes a few seconds. */
-const READY_MS = 90_000;
+/** Nothing changes for so long: it will not. Catching up with the recorded chain takes seconds, on a busy machine more. */
+const STUCK_MS = 90_000;
 
 const consoleShape = shape(
   Type.Object({
@@ -112,17 +112,35 @@ export function watchNodes(view: DevView, nodes: readonly DevNode[], { signal }:
 
   /** @param lacks what a node is still without; undefined if nothing. */
   async function until(lacks: (node: Looked) => string | undefined): Promise<void> {
-    using limit = deadline(systemClock, READY_MS, signal);
-    while (!latest.every((node) => lacks(node) === undefined)) {
-      const looked = new Promise<void>((resolve) => onLooked.push(resolve));
-      await abortable(looked, limit.signal).catch((error: unknown) => {
-        if (signal.aborted || !isKithError(error, 'timeout')) throw error;
-        const late = latest.find((node) => lacks(node) !== undefined)!;
-        throw new KithError('not-ready', `${late.name} is not ready after ${READY_MS / 1000} s: ${lacks(late)}`);
-      });
-      sayReasons();
+    let before = progress();
+    let limit = deadline(systemClock, STUCK_MS, signal);
+    try {
+      while (!latest.every((node) => lacks(node) === undefined)) {
+        await abortable(new Promise<void>((resolve) => onLooked.push(resolve)), limit.signal);
+        sayReasons();
+        const now = progress();
+        if (now === before) continue;
+        before = now;
+        limit.cancel();
+        limit = deadline(systemClock, STUCK_MS, signal);
+      }
+    } catch (error) {
+      if (signal.aborted || !isKithError(error, 'timeout')) throw error;
+      const late = latest.find((node) => lacks(node) !== undefined)!;
+      const what = `${late.name} is not ready, and nothing has changed for ${STUCK_MS / 1000} s`;
+      throw new KithError('not-ready', `${what}: ${lacks(late)}`);
+    } finally {
+      limit.cancel();
     }
   }
+
+  /** What changes on the way; a node that is ready detects new heights all the time. */
+  const progress = (): string =>
+    JSON.stringify(
+      latest.map(({ ready, phase, detected, key, members, quorum }) =>
+        ready ? [key, members, quorum] : [phase, detected],
+      ),
+    );
 
   function apart(node: Looked): string | undefined {
     const all = nodes.length;

@@ -76,8 +76,10 @@ export function createCompany(deps: CompanyDeps, options: CompanyOptions): Compa
   /** Members that said they stop, until they are back. */
   const left = new Set<NodeId>();
   const forgetLeft = peering.mesh.onChange((change) => {
-    if (change.kind === 'up') left.delete(change.peer.attested.nodeId);
-    else if (change.kind === 'moved' && change.peer.phase === 'draining') left.add(change.peer.attested.nodeId);
+    if (change.kind === 'down') return;
+    const { phase, attested } = change.peer;
+    if (phase === 'draining') left.add(attested.nodeId);
+    else if (change.kind === 'up') left.delete(attested.nodeId);
   });
 
   async function join(launched: Launched, signal: AbortSignal): Promise<Membership> {
@@ -118,6 +120,7 @@ export function createCompany(deps: CompanyDeps, options: CompanyOptions): Compa
         connected: () =>
           peering.proven().map(({ nodeId }) => ({ nodeId, leaving: peering.mesh.peer(nodeId)?.phase === 'draining' })),
         left: (nodeId) => left.has(nodeId),
+        announce: peering.mesh.announce,
       }),
     async stop() {
       forgetLeft();

@@ -36,13 +36,19 @@ export interface OwnCondition extends Condition {
   running: Running | undefined;
   incarnation: number;
   rollback: Rollback | undefined;
+  /** Nothing happens any more once the node stops, or is fenced. */
   enter(phase: Phase, reasons: readonly string[]): void;
 }
 
 /** Newest height known of the chain; undefined before the first. */
 export const heightOf = ({ running, firstHeight }: Condition): number | undefined => running?.tip() || firstHeight;
 
-export function createCondition({ log }: { readonly log: Log }): OwnCondition {
+/** From these there is no way on. */
+const LAST: readonly Phase[] = ['draining', 'fenced'];
+
+/** @param deps.onPhase called after each change of the phase. */
+export function createCondition(deps: { readonly log: Log; readonly onPhase?: () => void }): OwnCondition {
+  const { log, onPhase } = deps;
   let phase: Phase = 'starting';
   let reasons: readonly string[] = ['starting'];
   return {
@@ -58,9 +64,13 @@ export function createCondition({ log }: { readonly log: Log }): OwnCondition {
     incarnation: 0,
     rollback: undefined,
     enter(next, why) {
-      if (next !== phase) log.info('phase', { phase: next, reason: why[0] });
+      // Work that is not over when a node begins to stop would say of it what is no longer true.
+      if (LAST.includes(phase)) return;
+      const changed = next !== phase;
+      if (changed) log.info('phase', { phase: next, reason: why[0] });
       phase = next;
       reasons = why;
+      if (changed) onPhase?.();
     },
   };
 }

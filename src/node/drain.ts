@@ -1,7 +1,7 @@
 // Before a node stops: the shares it keeps in memory end with it. Owners that hear it is leaving deal anew at once and
 // tell it to drop theirs; those that could not get their keys back without it are waited for, within bounds.
 
-import { sleep } from '../core/deadline.ts';
+import { abortable, deadline, sleep } from '../core/deadline.ts';
 import type { NodeId } from '../core/ids.ts';
 import type { Clock } from '../core/ports.ts';
 import type { KeptOwner } from '../keyserver/index.ts';
@@ -17,10 +17,14 @@ export interface DrainDeps {
   readonly connected: () => readonly { readonly nodeId: NodeId; readonly leaving: boolean }[];
   /** Whether a member said that it stops, also if it is gone since. */
   readonly left: (nodeId: NodeId) => boolean;
+  /** Tells all members the own phase; resolves when each has answered or is gone. */
+  readonly announce: () => Promise<void>;
 }
 
-/** A heartbeat tells owners within five seconds; a deal takes two rounds of requests. */
+/** A deal takes two rounds of requests, and begins when one that is under way is answered or given up. */
 const DRAIN_MS = 10_000;
+/** Each is told within a second, and answers in the time of a round trip. */
+const TELL_MS = 2_000;
 const LOOK_MS = 100;
 
 /** Owners that could not get their keys back if this node stopped now, as far as it knows. */
@@ -41,10 +45,18 @@ function mayBeHelped(deps: DrainDeps, { nodeId, threshold }: KeptOwner): boolean
   return !owner.leaving && others.length >= threshold;
 }
 
+/** Who stops too should know that this node did not just vanish: it would be waited for. */
+async function tell({ clock, announce }: DrainDeps): Promise<void> {
+  const limit = deadline(clock, TELL_MS);
+  await abortable(announce(), limit.signal).catch(() => undefined);
+  limit.cancel();
+}
+
 /** Resolves when nobody depends on this node whom waiting could help, or after ten seconds. */
 export async function drain(deps: DrainDeps): Promise<void> {
   const { clock, log } = deps;
   const until = clock.monotonic() + DRAIN_MS;
+  await tell(deps);
   while (clock.monotonic() < until && dependents(deps).some((owner) => mayBeHelped(deps, owner))) {
     await sleep(clock, LOOK_MS);
   }

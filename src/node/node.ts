@@ -117,7 +117,7 @@ class Node implements KithNode {
     const { cluster } = this.#inForce;
     this.#deps = { ...deps, cluster, disk: countedDisk(disk, this.#writes) };
     this.#options = options;
-    this.#condition = createCondition(deps);
+    this.#condition = createCondition({ log: deps.log, onPhase: () => void this.#company?.peering.mesh.announce() });
     this.#hpkeKeyPair = hpkeGenerateKeyPair(deps.random);
     this.#quoter = countQuotes(createQuoter({ source: deps.quoteSource, clock }), this.#quotes);
     this.#collateral = createCollateralKeeper({ sources: deps.collateralSources, clock }, { anchor: cluster.anchor });

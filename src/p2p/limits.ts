@@ -81,6 +81,8 @@ export const MESH_MEMORY_BYTES_MAX = 536_870_912;
 
 /** Heartbeats: three are lost before a peer is. */
 export const HEARTBEAT_MS = 5_000;
+/** One more for news; whatever else is new within a second of it waits for the next, so that nobody floods others. */
+export const ANNOUNCE_INTERVAL_MS = 1_000;
 export const SILENCE_MS = 15_000;
 /** Not a byte taken for so long by a peer that has bytes waiting: it does not read. */
 export const STALL_MS = 15_000;

@@ -51,7 +51,7 @@ export type MeshChange =
 
 export interface MeshDeps extends HandshakeDeps {
   readonly transport: Transport;
-  /** Told to all members with each heartbeat. */
+  /** Told to all members with each heartbeat; see `announce`. */
   status(): { readonly phase: string; readonly height: number | undefined };
   /** What operators should know of; nothing depends on it. */
   report?(event: MeshReport): void;
@@ -78,6 +78,11 @@ export interface Mesh extends Part {
   onChange(listener: (change: MeshChange) => void): () => void;
   /** After a new configuration, roster or incarnation: asks `admit` of every peer again, renews where needed. */
   reexamine(): void;
+  /**
+   * Tells all peers the own status within a second instead of with the next heartbeat. Resolves when each has answered
+   * or is gone: nobody has to wait for that.
+   */
+  announce(): Promise<void>;
   /** Ends every connection, for members to be met again: after the own identity has changed. */
   meetAgain(): void;
 }
@@ -277,6 +282,9 @@ export function createMesh(deps: MeshDeps, options: MeshOptions = {}): Mesh {
     },
     reexamine() {
       for (const session of [...sessions]) session.reexamine();
+    },
+    async announce() {
+      await Promise.all(peers.all().map((session) => session.announce()));
     },
     meetAgain() {
       const reason = new KithError<MeshErrorCode>('connection-closed', 'this node is known by another identity now');

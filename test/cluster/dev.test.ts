@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../support/folder.ts';
@@ -12,6 +13,12 @@ import { runKith } from '../support/processes.ts';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const folder = temporaryFolder();
+/** The first lines of the recorded chain, as a chain of which no receiver is known. */
+const shortReplay = join(folder, 'short.jsonl');
+const recorded = readFileSync(new URL('../vectors/chain/chain.jsonl', import.meta.url), 'utf8');
+writeFileSync(shortReplay, recorded.split('\n').slice(0, 40).join('\n'));
+/** Between two looks at all processes: each takes a few milliseconds of theirs. */
+const LOOK_MS = 50;
 
 /** Every process of this machine: its id, its parent's, its words. Zombies have none. */
 function processes(): { pid: number; parent: number; words: string }[] {
@@ -46,11 +53,11 @@ afterAll(() => {
   for (const one of started) one.kill('SIGKILL');
 });
 
-/** `kith dev --once` with a temporary folder of its own. */
+/** `kith dev --once` over a short chain, with a temporary folder of its own. */
 function startDev(name: string): Dev {
   const temporary = join(folder, name);
   mkdirSync(temporary);
-  const child = spawn(process.execPath, [main, 'dev', '--once'], {
+  const child = spawn(process.execPath, [main, 'dev', '--once', '--replay', shortReplay], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, TMPDIR: temporary },
   });
@@ -78,15 +85,7 @@ function startDev(name: string): Dev {
 
 /** Resolves once none of the processes is there; the test's own deadline ends it. */
 async function gone(pids: readonly number[]): Promise<void> {
-  while (alive(pids).length > 0) await new Promise((resolve) => setImmediate(resolve));
-}
-
-/** The path of the first lines of the recorded chain, as a chain of which no receiver is known. */
-function shortReplay(): string {
-  const lines = readFileSync(new URL('../vectors/chain/chain.jsonl', import.meta.url), 'utf8').split('\n');
-  const path = join(folder, 'short.jsonl');
-  writeFileSync(path, lines.slice(0, 40).join('\n'));
-  return path;
+  while (alive(pids).length > 0) await sleep(LOOK_MS);
 }
 
 const childrenOf = ({ pid }: Dev) => processes().filter(({ parent }) => parent === pid);
@@ -166,7 +165,7 @@ describe('kith dev', () => {
   });
 
   it('checks another chain against offline detection', async () => {
-    const { exitCode, out, err } = await runKith('dev', '--replay', shortReplay(), '--json');
+    const { exitCode, out, err } = await runKith('dev', '--replay', shortReplay, '--json');
     expect(exitCode, err).toBe(0);
     const { wallets } = JSON.parse(out) as { wallets: { name: string; exact: boolean; entries: number }[] };
     const names = [1, 2, 3].map((i) => `fresh ${i}`);
@@ -190,7 +189,7 @@ describe('kith dev', () => {
   });
 
   it('runs one node as well, without an outage', async () => {
-    const { exitCode, out, err } = await runKith('dev', '--nodes', '1', '--json', '--replay', shortReplay());
+    const { exitCode, out, err } = await runKith('dev', '--nodes', '1', '--json', '--replay', shortReplay);
     expect(exitCode, err).toBe(0);
     const story = JSON.parse(out) as { nodes: unknown[]; outage?: unknown; problems: string[] };
     expect(story).toMatchObject({ problems: [], nodes: [{ name: 'node 1' }] });

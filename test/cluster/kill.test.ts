@@ -22,8 +22,9 @@ import { seededRandom } from '../support/seeded-random.ts';
 import { testCluster } from '../support/test-cluster.ts';
 
 const LIVES = longForm ? 50 : 6;
-/** A life that serves lasts at most so long from the first operation on. */
+/** A life that serves lasts at most so long from its first operations on: time alone is no measure of work. */
 const SERVING_MS_MAX = 2_500;
+const FIRST_OPERATIONS = 3;
 /** Operations under way at once. */
 const WORKERS = 4;
 const BLOCK_MS = 100;
@@ -74,7 +75,7 @@ const cluster = testCluster();
 const clusterFile = join(folder, 'cluster.json');
 writeFileSync(clusterFile, JSON.stringify(cluster.configuration));
 const devnet = createDevnet({ replay: recordedChain(), startAfter: 2_950 });
-const counts = { acknowledged: 0, doubtful: 0, answersChecked: 0, kept: 0, lost: 0 };
+const counts = { served: 0, acknowledged: 0, doubtful: 0, answersChecked: 0, kept: 0, lost: 0 };
 
 interface Line {
   readonly event: string;
@@ -247,7 +248,7 @@ async function live(life: Life, number: number): Promise<void> {
     await wait(chance(1_500));
     return life.kill();
   }
-  if (number === 1 || chance(6) === 0) {
+  if (number === 1 || (number > 2 && chance(6) === 0)) {
     await life.said(({ event, phase }) => event === 'phase' && phase === 'catching-up');
     await wait(chance(400));
     return life.kill();
@@ -258,11 +259,14 @@ async function live(life: Life, number: number): Promise<void> {
   const before = counts.acknowledged;
   const serving = serve(client, () => killed);
   // The first that serves, and some others, die in the backfill of the first registrations.
+  const early = number === 2 || chance(4) === 0;
+  const wanted = before + (early ? 1 : FIRST_OPERATIONS);
   const begun = async () => {
-    while (counts.acknowledged === before) await wait(5);
+    while (counts.acknowledged < wanted) await wait(5);
   };
   await Promise.race([begun(), serving]);
-  await wait(number === 2 || chance(4) === 0 ? chance(100) : chance(SERVING_MS_MAX));
+  await wait(chance(early ? 100 : SERVING_MS_MAX));
+  counts.served++;
   killed = true;
   await life.kill();
   await serving;
@@ -290,6 +294,7 @@ it(`loses nothing acknowledged and doubles nothing in ${LIVES} lives`, { timeout
     await server.stop();
   }
   console.log(`kills: ${JSON.stringify(counts)}`);
-  expect(counts.acknowledged).toBeGreaterThan(LIVES);
-  expect(counts.answersChecked).toBeGreaterThan(LIVES);
+  expect(counts.served).toBeGreaterThan(0);
+  expect(counts.acknowledged).toBeGreaterThanOrEqual(counts.served);
+  expect(counts.answersChecked).toBeGreaterThan(0);
 });

@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import type { RegId } from '../../src/core/ids.ts';
 import type { SimCluster, SimMachine } from '../support/sim-cluster.ts';
-import { holdsAll, replicatingWorld, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
+import { holdsAll, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
+import { foundedWorld } from '../support/sim-world.ts';
 
 type Three = [SimMachine, SimMachine, SimMachine];
 
@@ -17,7 +18,7 @@ async function blocksOneByOne({ devnet, clock }: SimCluster, count: number): Pro
 
 describe('a node that pulls nothing', () => {
   it('finds by anchors exactly the operations it missed, and fetches them by their tags', async () => {
-    const { sim, machines } = await replicatingWorld();
+    const { sim, machines } = await foundedWorld();
     const [a, , c] = machines as Three;
     const early = usersOf('early', 3);
     for (const who of early) await userAt(sim, a, who).register();
@@ -70,7 +71,7 @@ const divergences = (machines: readonly SimMachine[], kind: string): number =>
 
 describe('audits of whole nodes', () => {
   it('find an operation that one lacks and a revoke it does not know, heal both and raise an alarm', async () => {
-    const { sim, machines } = await replicatingWorld();
+    const { sim, machines } = await foundedWorld();
     const [a, b, c] = machines as Three;
     const [dropped, resurrected, ...others] = usersOf('audited', 6) as [
       ReturnType<typeof usersOf>[0],
@@ -95,7 +96,7 @@ describe('audits of whole nodes', () => {
   });
 
   it('find a state in memory that is not what the records say', async () => {
-    const { sim, machines } = await replicatingWorld();
+    const { sim, machines } = await foundedWorld();
     const [a, , c] = machines as Three;
     const users = usersOf('flipped', 4);
     for (const who of users) await userAt(sim, a, who).register();

@@ -22,7 +22,6 @@ async function oddWorld(oddOf: (honest: Devnet) => Devnet = otherChain) {
   const c = sim.machine('c', { devnet: odd });
   for (const machine of [...machines, c]) machine.boot();
   await sim.until(() => [...machines, c].every(({ ready, node }) => ready && node.service.node().members === 3));
-  await sim.clock.advance(6_000);
   return { sim, odd, honest: machines as unknown as Two, c };
 }
 

@@ -2,13 +2,13 @@
 
 import { describe, expect, it } from 'vitest';
 import type { SimMachine } from '../support/sim-cluster.ts';
-import { holdsAll, replicatingWorld, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
-import { allBacked } from '../support/sim-world.ts';
+import { holdsAll, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
+import { allBacked, foundedWorld } from '../support/sim-world.ts';
 import { createTestDisk } from '../support/test-node.ts';
 
 type Three = [SimMachine, SimMachine, SimMachine];
 type Users = ReturnType<typeof usersOf>;
-type World = Awaited<ReturnType<typeof replicatingWorld>>;
+type World = Awaited<ReturnType<typeof foundedWorld>>;
 
 /** Registers these at two nodes in turn, some of them revoked again, while blocks are made. */
 async function goOn({ sim }: World, [a, b]: readonly [SimMachine, SimMachine], users: Users): Promise<Users> {
@@ -28,7 +28,7 @@ async function goOn({ sim }: World, [a, b]: readonly [SimMachine, SimMachine], u
 
 describe('a node that was away', () => {
   it('for many operations and some blocks has them all when it is ready again', async () => {
-    const world = await replicatingWorld();
+    const world = await foundedWorld();
     const { sim, machines } = world;
     const [a, b, c] = machines as Three;
     c.crash();
@@ -46,7 +46,7 @@ describe('a node that was away', () => {
   });
 
   it('with its disk takes the place of the old one with everything', async () => {
-    const world = await replicatingWorld();
+    const world = await foundedWorld();
     const { sim, machines } = world;
     const [a, b, c] = machines as Three;
     const left = await goOn(world, [a, b], usersOf('wiped', 30));
@@ -63,7 +63,7 @@ describe('a node that was away', () => {
 
 describe('a fourth node', () => {
   it('becomes ready with everything by a snapshot where the logs do not go back to their beginning', async () => {
-    const world = await replicatingWorld();
+    const world = await foundedWorld();
     const { sim, machines } = world;
     const [a, b] = machines as Three;
     const left = await goOn(world, [a, b], usersOf('before', 30));
@@ -88,7 +88,7 @@ describe('a fourth node', () => {
 
 describe('all but one of the nodes', () => {
   it.each([4, 5])('of %i get fresh ids and everything from the one that is left', async (size) => {
-    const world = await replicatingWorld(['a', 'b', 'c', 'd', 'e'].slice(0, size));
+    const world = await foundedWorld(['a', 'b', 'c', 'd', 'e'].slice(0, size));
     const { sim, machines } = world;
     const [a, b] = machines as Three;
     const left = await goOn(world, [a, b], usersOf('survive', 20));
@@ -110,7 +110,7 @@ describe('all but one of the nodes', () => {
 
 describe('a node cut off in one direction', () => {
   it('gets what it missed when the network is whole, without an alarm', async () => {
-    const world = await replicatingWorld();
+    const world = await foundedWorld();
     const { sim, machines } = world;
     const [a, b, c] = machines as Three;
     // c hears nobody; what it says arrives.

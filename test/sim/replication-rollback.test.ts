@@ -2,15 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import type { SimCluster, SimMachine } from '../support/sim-cluster.ts';
-import {
-  confirmedBy,
-  holdsAll,
-  partition,
-  replicatingWorld,
-  statusAt,
-  userAt,
-  usersOf,
-} from '../support/sim-replication.ts';
+import { confirmedBy, holdsAll, partition, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
+import { foundedWorld } from '../support/sim-world.ts';
 import { copyDisk } from '../support/test-node.ts';
 
 type Three = [SimMachine, SimMachine, SimMachine];
@@ -22,7 +15,7 @@ async function registerAll(sim: SimCluster, at: SimMachine, users: ReturnType<ty
 
 /** A disk of b as it was before operations that b has confirmed since; b has crashed. */
 async function putBack() {
-  const world = await replicatingWorld();
+  const world = await foundedWorld();
   const { sim, machines } = world;
   const [a, b, c] = machines as Three;
   const early = usersOf('early', 2);
@@ -66,7 +59,6 @@ describe('a node whose disk was put back', () => {
     expect(back.logged('rollback-caught-up', 'with')).toEqual(['majority']);
     expect(back.node.running!.replica.receipt([inForce!.opId])).toBeDefined();
     expect(await back.metric('kith_node_rollback')).toBe(0);
-    await sim.clock.advance(6_000);
     const [after] = usersOf('after', 1);
     const answer = await userAt(sim, back, after!).register();
     expect(answer.status).toBe('confirmed');
@@ -94,7 +86,7 @@ describe('a node whose disk was put back', () => {
   });
 
   it('is found out by what members remember on disk when their memory as key servers ends with the old disk', async () => {
-    const { sim, machines } = await replicatingWorld();
+    const { sim, machines } = await foundedWorld();
     const [a, b, c] = machines as Three;
     const early = usersOf('early', 2);
     await registerAll(sim, a, early);
@@ -137,7 +129,7 @@ describe('a node whose disk was put back', () => {
 
 describe('two boots of one disk', () => {
   it('end with one that serves and one that is fenced, and lose nothing that was confirmed', async () => {
-    const { sim, machines } = await replicatingWorld();
+    const { sim, machines } = await foundedWorld();
     const [a, b, c] = machines as Three;
     const clone = sim.machine('b', { disk: await copyDisk(b.disk), address: '/memory/clone' });
     clone.boot();

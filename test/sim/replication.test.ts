@@ -10,11 +10,11 @@ import {
   heal,
   holdsAll,
   partition,
-  replicatingWorld,
   statusAt,
   userAt,
   usersOf,
 } from '../support/sim-replication.ts';
+import { foundedWorld } from '../support/sim-world.ts';
 
 const anna = seededUser('anna', 3);
 type Three = [SimMachine, SimMachine, SimMachine];
@@ -29,7 +29,7 @@ const linesWith = (annas: readonly number[]) =>
 
 describe('a registration given to one of three nodes', () => {
   it('is confirmed with receipts of distinct platforms, and known and read at all', async () => {
-    const { sim, machines } = await replicatingWorld(undefined, { lines: linesWith([1_004, 1_017]) });
+    const { sim, machines } = await foundedWorld(undefined, { lines: linesWith([1_004, 1_017]) });
     const [a] = machines as Three;
     const answer = await userAt(sim, a, anna).register();
     expect(answer.status).toBe('confirmed');
@@ -52,7 +52,7 @@ describe('a registration given to one of three nodes', () => {
   });
 
   it('is renewed and revoked at others, and then served by none', async () => {
-    const { sim, machines } = await replicatingWorld();
+    const { sim, machines } = await foundedWorld();
     const [a, b, c] = machines as Three;
     await userAt(sim, a, anna).register();
     sim.devnet.advance(1);
@@ -72,7 +72,7 @@ describe('a registration given to one of three nodes', () => {
   });
 
   it('ends everywhere at its height, and comes back neither by an audit nor by a node that was away', async () => {
-    const { sim, machines } = await replicatingWorld();
+    const { sim, machines } = await foundedWorld();
     const [a, , c] = machines as Three;
     const user = userAt(sim, a, anna);
     const { expiryHeight } = await user.register({ expiryHeight: sim.devnet.tip + 10 });
@@ -97,7 +97,7 @@ describe('a registration given to one of three nodes', () => {
 
 describe('three nodes of which some are away', () => {
   it('confirm by the other two when one is down, and it has everything when it is back', async () => {
-    const { sim, machines } = await replicatingWorld();
+    const { sim, machines } = await foundedWorld();
     const [a, b, c] = machines as Three;
     c.crash();
     await sim.clock.advance(1_000);
@@ -114,7 +114,7 @@ describe('three nodes of which some are away', () => {
   });
 
   it('answer look-ups and take what is new as pending when two are down, confirmed once they are back', async () => {
-    const { sim, machines } = await replicatingWorld();
+    const { sim, machines } = await foundedWorld();
     const [a, b, c] = machines as Three;
     await userAt(sim, a, anna).register();
     b.crash();
@@ -139,7 +139,7 @@ describe('three nodes of which some are away', () => {
   });
 
   it('go on in both halves of a network that fell apart, and agree when it is whole', async () => {
-    const { sim, machines } = await replicatingWorld();
+    const { sim, machines } = await foundedWorld();
     const [a, b, c] = machines as Three;
     partition(sim, [a, b], [c]);
     await sim.clock.advance(1_000);
@@ -158,7 +158,7 @@ describe('three nodes of which some are away', () => {
   });
 
   it('let a revoke of one half win over a renewal of the other', async () => {
-    const { sim, machines } = await replicatingWorld();
+    const { sim, machines } = await foundedWorld();
     const [a, , c] = machines as Three;
     await userAt(sim, a, anna).register();
     await sim.until(() => machines.every((machine) => holdsAll(machine, sim, [anna])), 5);

@@ -1,6 +1,6 @@
 // An indexer over the simulated chain on a clock that stands still until the test moves it.
 
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import type { Devnet } from '../../src/devnet/index.ts';
 import {
   type ChainSource,
@@ -31,11 +31,6 @@ export interface Run {
   readonly events: IndexerEvent[];
 }
 
-const running: Indexer[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((indexer) => indexer.stop()));
-});
-
 export type MakeSource = (clock: ManualClock) => ChainSource;
 export const comet =
   (devnet: Devnet, name = 'comet'): MakeSource =>
@@ -46,6 +41,7 @@ export const masp =
   (clock) =>
     createMaspSource({ transport: devnet.transport('masp'), clock });
 
+/** In a test, with which it ends. */
 export async function begin(
   sources: readonly MakeSource[],
   options: Partial<IndexerOptions> & { store?: Store; clock?: ManualClock } = {},
@@ -63,7 +59,7 @@ export async function begin(
     },
     { chainId: 'kith-devnet', pollMs: POLL_MS, ...options },
   );
-  running.push(indexer);
+  onTestFinished(() => indexer.stop());
   await indexer.start();
   return { clock, indexer, notes, events };
 }

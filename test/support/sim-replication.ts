@@ -6,14 +6,6 @@ import { decodeReceipt } from '../../src/core/receipt.ts';
 import type { OperationAnswer, RegistrationStatus } from '../../src/node/service.ts';
 import { type Seeded, seededUser, userOf } from './node-user.ts';
 import type { SimCluster, SimMachine } from './sim-cluster.ts';
-import { foundedWorld, type WorldOptions } from './sim-world.ts';
-
-/** Nodes that are ready and backed, each of which has heard by a heartbeat that the others take pushes. */
-export async function replicatingWorld(names?: readonly string[], options?: WorldOptions) {
-  const world = await foundedWorld(names, options);
-  await world.clock.advance(6_000);
-  return world;
-}
 
 /** A user as one node of a cluster knows it. */
 export const userAt = ({ cluster, clock }: SimCluster, { node }: SimMachine, seeded: Seeded) =>

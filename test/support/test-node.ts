@@ -1,7 +1,7 @@
 // A whole node without a socket or a file: the real node.ts over a disk in memory, the simulated chain, simulated
 // quotes, the detector inline, on a clock that stands still until the test moves it.
 
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { type Cluster, createSimulatedCollateral, createSimulatedSource } from '../../src/attestation/index.ts';
 import { toBase64Url } from '../../src/core/bytes.ts';
 import { Secret } from '../../src/core/secret.ts';
@@ -151,14 +151,10 @@ export interface TestNodeOptions {
   readonly seed?: string;
 }
 
-const running: TestNode[] = [];
-afterEach(async () => {
-  for (const { node, clock } of running.splice(0)) await clock.settle(node.stop());
-});
-
 /** Virtual seconds after which a condition is taken never to hold. */
 const PATIENCE_S = 600;
 
+/** In a test, with which it ends. */
 export function createTestNode(options: TestNodeOptions): TestNode {
   const { devnet } = options;
   const clock = createManualClock(NOW * 1000);
@@ -213,6 +209,6 @@ export function createTestNode(options: TestNodeOptions): TestNode {
       }
     },
   };
-  running.push(self);
+  onTestFinished(() => clock.settle(node.stop()));
   return self;
 }

@@ -11,17 +11,10 @@ import type { HandshakeRequest } from '../handshake/exchange.ts';
 import { HELLO_TIMEOUT_MS, runHandshake } from '../handshake/handshake.ts';
 import { ATTEST_PROTOCOL } from '../handshake/messages.ts';
 import type { AttestedPeer, Contexts, HandshakeDeps, HandshakeOutcome } from '../handshake/ports.ts';
-import {
-  HEARTBEAT_MS,
-  MEMBER_PROTOCOL,
-  type ProtocolLimits,
-  RENEW_AFTER_MS,
-  RENEW_GRACE_MS,
-  RENEW_RETRY_MS,
-  SILENCE_MS,
-} from '../limits.ts';
+import { MEMBER_PROTOCOL, type ProtocolLimits, RENEW_AFTER_MS, RENEW_GRACE_MS, RENEW_RETRY_MS } from '../limits.ts';
 import { decodeMember, type Member } from '../member.ts';
 import type { ByteStream, Connection } from '../stream.ts';
+import { createHeartbeat } from './heartbeat.ts';
 import { createStreams, type Streams } from './streams.ts';
 
 export interface SessionDeps extends HandshakeDeps {
@@ -59,6 +52,8 @@ export interface Session extends Pick<Streams, 'request' | 'openBulk'> {
   begin(): void;
   /** Looks at the peer again after a new configuration or roster: cuts it, or has it attest again. */
   reexamine(): void;
+  /** Tells the peer the own note, within a second. Resolves when it has answered, or the connection has ended. */
+  announce(): Promise<void>;
   end(reason: KithError): void;
 }
 
@@ -94,9 +89,14 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
   /** Why the handshake under way has failed, while the peer is told. */
   let judged: Refused | undefined;
   let attestedAtMs = Number.NEGATIVE_INFINITY;
-  let beating = false;
   let ended = false;
   const timers = new Map<string, Timer>();
+  const heartbeat = createHeartbeat({
+    clock,
+    beat: async (options) => note(await streams!.request(MEMBER_PROTOCOL, deps.note(), options)),
+    lastSeenMs: () => lastSeenMs,
+    end,
+  });
 
   function after(name: string, delayMs: number, act: () => void): void {
     timers.get(name)?.cancel();
@@ -107,6 +107,7 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
     if (ended) return;
     ended = true;
     for (const timer of timers.values()) timer.cancel();
+    heartbeat.stop();
     connection.abort(reason);
     contexts?.sender.wipe();
     contexts?.recipient.wipe();
@@ -175,7 +176,7 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
     if (outcome.kind === 'refused') refused(outcome, first);
     else if (first) {
       events.up(session);
-      beat();
+      heartbeat.start();
     }
     if (!ended && role === 'initiator') scheduleRenewal(outcome.kind === 'refused' ? RENEW_RETRY_MS : RENEW_AFTER_MS);
   }
@@ -250,28 +251,6 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
     end(error);
   }
 
-  function beat(): void {
-    if (ended) return;
-    after('beat', HEARTBEAT_MS, beat);
-    if (clock.monotonic() - lastSeenMs >= SILENCE_MS) {
-      end(failure('peer-silent', `nothing was heard from the peer for ${SILENCE_MS} ms`));
-      return;
-    }
-    if (beating) return;
-    beating = true;
-    streams!
-      .request(MEMBER_PROTOCOL, deps.note(), { timeoutMs: SILENCE_MS })
-      .then(note)
-      .catch((error: unknown) => {
-        // It may hear nothing of us while we hear it: a link that works one way is of no use.
-        if (isKithError(error, 'timeout')) end(failure('peer-silent', `no answer to a heartbeat for ${SILENCE_MS} ms`));
-        else end(isKithError(error) ? error : new KithError('internal', messageOf(error), { cause: error }));
-      })
-      .finally(() => {
-        beating = false;
-      });
-  }
-
   const live = (): Streams => {
     if (streams && !ended) return streams;
     throw failure('not-connected', ended ? 'the connection has ended' : 'the peer has not attested yet');
@@ -319,6 +298,7 @@ export function createSession(deps: SessionDeps, connection: Connection, events:
         }
       });
     },
+    announce: heartbeat.announce,
     request: async (protocol, payload, options) => live().request(protocol, payload, options),
     openBulk: (protocol, payload, options) => live().openBulk(protocol, payload, options),
     end,

@@ -13,6 +13,7 @@ import {
 } from '../../../src/fmd/group.ts';
 import { deriveDetectionKey, firstIndices, generateSecretKey, makeDetectionKey } from '../../../src/fmd/keys.ts';
 import { naiveDetect, randomDetectionKey, randomFlag } from '../../support/fmd.ts';
+import { longForm } from '../../support/fuzz.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 
 const random = seededRandom('detection tests');
@@ -90,7 +91,7 @@ describe('detection', () => {
 
 describe('the false-positive rate', () => {
   it.each([1, 3, 5])('is 2^-n for n = %i, within five standard deviations over random flags', (n) => {
-    const flags = Array.from({ length: 600 }, () => randomFlag(random));
+    const flags = Array.from({ length: longForm ? 600 : 200 }, () => randomFlag(random));
     const keys = Array.from({ length: 6 }, () =>
       prepareKey(deriveDetectionKey(generateSecretKey({ random }), firstIndices(n))),
     );

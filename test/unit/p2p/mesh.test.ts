@@ -263,6 +263,49 @@ describe('the mesh', () => {
     expect(kinds(a)).toContain('moved');
   });
 
+  it('tells what is announced at once, and what is announced within a second of that as one', async () => {
+    const { clock, world, a, b, meet } = await pair();
+    await meet();
+    await clock.advance(2_000);
+    const seen: [number, string][] = [];
+    a.mesh.onChange((change) => {
+      if (change.kind === 'moved') seen.push([clock.monotonic(), change.peer.phase]);
+    });
+    let chunks = 0;
+    world.network.faults.chunk = ({ from }) => {
+      if (from === 'b') chunks++;
+      return undefined;
+    };
+    const began = clock.monotonic();
+    for (let i = 0; i < 200; i++) {
+      b.phase = `phase ${i}`;
+      void b.mesh.announce();
+      await clock.advance(2);
+    }
+    await clock.advance(2_000);
+    expect(seen).toEqual([
+      [began, 'phase 0'],
+      [began + 1_000, 'phase 199'],
+    ]);
+    // Two heartbeats with what acknowledges them.
+    expect(chunks).toBeLessThan(20);
+  });
+
+  it('says that all were told when each has answered what is true now, or is gone', async () => {
+    const { clock, world, a, b, meet } = await pair();
+    await meet();
+    await clock.advance(2_000);
+    b.phase = 'draining';
+    await clock.settle(b.mesh.announce(), { msMax: 100 });
+    expect(a.mesh.peer(b.nodeId)?.phase).toBe('draining');
+    world.network.faults.chunk = () => ({ copies: 0 });
+    const began = clock.monotonic();
+    await clock.settle(b.mesh.announce());
+    expect(b.mesh.peers()).toEqual([]);
+    expect(clock.monotonic() - began).toBeGreaterThan(10_000);
+    await clock.settle(b.mesh.announce(), { msMax: 0 });
+  });
+
   it('finds members by those it knows, and never dials itself twice', async () => {
     const clock = createManualClock(START_MS);
     const world = createTestMesh(clock);

@@ -97,7 +97,7 @@ describe('the mesh over libp2p on loopback', () => {
     const bootstrap = [addressOf(first)];
     const others = await Promise.all(['n1', 'n2', 'n3'].map((name) => node(name, { mesh: { bootstrap } })));
     await until(() => [first, ...others].every(({ mesh }) => mesh.peers().length === 3));
-  }, 60_000);
+  });
 
   it('notices that a node is gone', async () => {
     const [a, b] = [await node('a'), await node('b')];

@@ -47,7 +47,7 @@ async function echo(socket: Socket, text: string): Promise<string> {
   return String(piece);
 }
 
-describe('a gate', { timeout: 10_000 }, () => {
+describe('a gate', () => {
   it('carries both ways, also slowed', async () => {
     const gate = await gateToEcho();
     const socket = await dial(gate);

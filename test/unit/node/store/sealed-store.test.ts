@@ -218,7 +218,7 @@ describe('a sealed store', () => {
     expect(JSON.stringify(store)).not.toContain('Key');
   });
 
-  it('agrees with a map under random batches, failures and restarts', { timeout: 120_000 }, async () => {
+  it('agrees with a map under random batches, failures and restarts', async () => {
     const key = fc.uint8Array({ minLength: 0, maxLength: 2, max: 3 });
     const write = fc.record({
       space: fc.constantFrom('a', 'b', 'c'),

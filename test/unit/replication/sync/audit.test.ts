@@ -48,7 +48,7 @@ describe('an audit', () => {
     expect(a.divergences).toHaveLength(1);
     expect(a.replica.digest).toBe(b.replica.digest);
     await world.stop();
-  }, 180_000);
+  });
 
   it('finds what differs in one operation of a state', async () => {
     const { world, a, b } = await pair();
@@ -76,7 +76,7 @@ describe('an audit', () => {
     expect(b.replica.digest).toBe(a.replica.digest);
     expect(world.traffic.largest).toBeLessThanOrEqual(261_120);
     await world.stop();
-  }, 180_000);
+  });
 
   it('says nothing where the frontiers do not agree, and raises no alarm for what is on its way', async () => {
     const world = createSyncWorld();

@@ -88,7 +88,7 @@ describe('catching up', () => {
     expect(same(a, cold)).toBe(true);
     expect(snapshotsOf(cold)).toHaveLength(1);
     await world.stop();
-  }, 60_000);
+  });
 
   it('goes on with the next member when the one that gives a snapshot dies', async () => {
     const world = createSyncWorld();
@@ -114,7 +114,7 @@ describe('catching up', () => {
     expect([b, c].filter(({ up }) => up)).toHaveLength(1);
     expect(same(left, cold)).toBe(true);
     await world.stop();
-  }, 60_000);
+  });
 
   it('pulls one log from several members in turn', async () => {
     const world = createSyncWorld();
@@ -136,7 +136,7 @@ describe('catching up', () => {
     expect(same(b, late)).toBe(true);
     expect(Math.abs(pulls.get(b)! - pulls.get(c)!)).toBeLessThanOrEqual(1);
     await world.stop();
-  }, 60_000);
+  });
 });
 
 describe('what is wanted', () => {
@@ -262,7 +262,7 @@ describe('pushing', () => {
     expect(waitingMax).toBe(PUSHES_IN_FLIGHT);
     expect(a.sync.status().pushBytesHeld).toBeLessThanOrEqual(OWN_LOG_CACHE_BYTES_MAX);
     await world.stop();
-  }, 60_000);
+  });
 
   it('goes to members that catch up or are ready, and wipes what all have got', async () => {
     const world = createSyncWorld();
