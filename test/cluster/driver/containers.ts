@@ -20,7 +20,7 @@ import {
 } from './driver.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const IMAGE = 'kith:test';
+export const IMAGE = 'kith:test';
 /** The user of the image. */
 const OWNER = '10001:10001';
 /** npm ci and a build in a container, on a busy machine. */
@@ -44,13 +44,18 @@ const OTHER_BUILDS: Readonly<Record<Exclude<Build, 'now'>, string>> = {
   lying: `sed -i '${LYING.pattern}' /app/${LYING.file} && grep -q '${LYING.result}' /app/${LYING.file}`,
 };
 
+/** The image of the sources as they are; what did not change is not built again. */
+export async function buildImage(): Promise<void> {
+  process.env['KITH_IMAGE'] = IMAGE;
+  await must('docker', ['compose', '-f', join(root, 'docker-compose.cluster.yml'), 'build', 'init'], BUILD_MS);
+}
+
 let built: Promise<void> | undefined;
 
-/** Once for all tests of a run. */
+/** Once for each file of tests. */
 function buildImages(): Promise<void> {
   built ??= (async () => {
-    process.env['KITH_IMAGE'] = IMAGE;
-    await must('docker', ['compose', '-f', join(root, 'docker-compose.cluster.yml'), 'build', 'init'], BUILD_MS);
+    await buildImage();
     for (const [build, script] of Object.entries(OTHER_BUILDS)) {
       const name = `kith-test-making-${build}-${process.pid}`;
       const words = ['run', '--name', name, '--user', '0', '--entrypoint', 'sh', IMAGE, '-c', script];

@@ -37,6 +37,8 @@ const SCANNED_WALLETS = 8;
 export const WAIT_MS = 180_000;
 /** A scenario: a few such waits, of which most take seconds. */
 export const SCENARIO_MS = 600_000;
+/** The first run on a machine also builds the image. */
+export const START_MS = 1_500_000;
 const POST_EVERY_MS = 50;
 
 const OPERATORS = ['a', 'b', 'c'];

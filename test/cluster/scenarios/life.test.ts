@@ -6,7 +6,7 @@ import { until } from '../../support/cluster-processes.ts';
 import '../../support/processes.ts';
 import { systemRandom } from '../../../src/core/system.ts';
 import { makeOperation, makeWallet, openTarget } from '../../support/load.ts';
-import { type Fleet, SCENARIO_MS, startFleet, WAIT_MS } from '../driver/fleet.ts';
+import { type Fleet, SCENARIO_MS, START_MS, startFleet, WAIT_MS } from '../driver/fleet.ts';
 
 let fleet: Fleet;
 /** A node that does not answer is cut by the others within this; and is still a member. */
@@ -17,7 +17,7 @@ const reachable = async (name: string) => (await fleet.info(name))?.quorum.reach
 
 beforeAll(async () => {
   fleet = await startFleet();
-}, SCENARIO_MS);
+}, START_MS);
 afterAll(() => fleet?.close(), SCENARIO_MS);
 
 describe('five nodes of three operators', { timeout: SCENARIO_MS }, () => {
