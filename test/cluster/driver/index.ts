@@ -6,7 +6,7 @@ import type { Driver } from './driver.ts';
 import { createProcesses } from './processes.ts';
 
 export { command, must } from './command.ts';
-export { ACT_MS, type Build, type CommandResult, type Driver } from './driver.ts';
+export { ACT_MS, type Build, type Driver } from './driver.ts';
 
 export async function createDriver(): Promise<Driver> {
   const wanted = process.env['KITH_CLUSTER_DRIVER'];
