@@ -4,6 +4,9 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import type { ProcessStats } from './stats.ts';
 
+/** What Node knows of its process. */
+export type WatchedStats = Omit<ProcessStats, 'logLines'>;
+
 /** How often the event loop is looked at; Node counts this interval into what it reports. */
 const RESOLUTION_MS = 20;
 
@@ -11,7 +14,7 @@ export interface ProcessWatch {
   /** Idempotent. Keeps no process alive. */
   start(): void;
   stop(): void;
-  read(): ProcessStats;
+  read(): WatchedStats;
 }
 
 /** Watches nothing before `start`: the delays are zero until then. */
@@ -35,6 +38,8 @@ export function createProcessWatch(): ProcessWatch {
         heapBytes: heapUsed,
         externalBytes: external,
         cpuSeconds: (user + system) / 1e6,
+        clockSeconds: Date.now() / 1e3,
+        startSeconds: Date.now() / 1e3 - process.uptime(),
         loopDelaySeconds,
       };
     },

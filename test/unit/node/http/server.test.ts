@@ -28,7 +28,12 @@ describe('the events of the HTTP server', () => {
   it('tell pattern and status of each answer, and never a path or an id', async () => {
     const { service } = fakeService();
     const told: [string, number][] = [];
-    const events = { onAnswered: (route: string, status: number) => void told.push([route, status]) };
+    const codes: string[] = [];
+    const events = {
+      onAnswered: (route: string, status: number) => void told.push([route, status]),
+      onProblem: (code: string) => void codes.push(code),
+      onCertificate: () => undefined,
+    };
     const app = await buildApp({ service, log: recordingLog().log, events }, OPTIONS);
     open.push(app);
     await app.inject(`/v1/registrations/${ID}`);
@@ -41,6 +46,7 @@ describe('the events of the HTTP server', () => {
       ['/v1/registrations/:id/renew', 202],
       ['none', 404],
     ]);
+    expect(codes).toEqual(['bad-shape', 'not-found']);
   });
 });
 
