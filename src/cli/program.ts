@@ -9,6 +9,7 @@ import { addDevCommand } from './dev.ts';
 import { addDevnetCommand } from './devnet.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addFmdCommands } from './fmd.ts';
+import { addLeaveCommand } from './leave.ts';
 import { addNodeCommand } from './node.ts';
 import { addRecoverCommand } from './recover.ts';
 import { addStatusCommand } from './status.ts';
@@ -31,6 +32,7 @@ export function buildProgram(): Command {
   addAttestCommands(program);
   addClientCommands(program);
   addStatusCommand(program);
+  addLeaveCommand(program);
   addRecoverCommand(program);
   return program;
 }

@@ -55,7 +55,7 @@ export interface Company {
   membership(): Membership | undefined;
   /** Takes an earlier id of this node, whose key it has, off the roster. */
   retire(nodeId: NodeId, nodeSecret: Secret): Promise<void>;
-  /** Takes this node off the roster, for good. @returns why it was not done. */
+  /** Takes this node off the roster, if a member is there to hear it. @returns why it was not done. */
   leave(options: { signal: AbortSignal }): Promise<string | undefined>;
   /** Members that have proven who they are, and have not entrusted this node with a share since it started. */
   notEntrusted(): number;
@@ -104,7 +104,11 @@ export function createCompany(deps: CompanyDeps, options: CompanyOptions): Compa
       if (why) log.warn('not-retired', { nodeId, reason: why });
       else log.info('retired', { nodeId });
     },
-    leave: async (options) => (membership ? membership.leave(options) : 'not-a-member'),
+    async leave(options) {
+      if (!membership) return 'not-a-member';
+      // A statement that nobody else has ends with this process, and the others would wait for this node.
+      return peering.proven().length === 0 ? 'nobody-connected' : membership.leave(options);
+    },
     notEntrusted() {
       const owners = new Set(peering.custodian.owners().map(({ nodeId }) => nodeId));
       return peering.proven().filter(({ nodeId }) => !owners.has(nodeId)).length;

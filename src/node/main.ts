@@ -140,7 +140,12 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
       tls: tlsOf(configuration),
     },
   );
-  const admin = createAdminServer({ service, stats, metricsText: metrics.text, log }, configuration.admin!);
+  const leave = (options: { signal: AbortSignal }) => node.leave(options);
+  const onLeft = () => void stop().catch(() => undefined);
+  const admin = createAdminServer(
+    { service, stats, metricsText: metrics.text, leave, onLeft, log },
+    configuration.admin!,
+  );
   const watching = { name: 'process', start: async () => watch.start(), stop: async () => watch.stop() };
   const listeners = createLifeCycle({ clock }, [watching, http, admin], { stopTimeoutMs: STOP_LISTENER_MS });
   await listeners.start();

@@ -49,7 +49,7 @@ export interface Membership {
    * @returns why it was not done.
    */
   retire(nodeId: NodeId, nodeSecret: Secret): Promise<string | undefined>;
-  /** Takes this node off the roster, for good. @returns why it was not done. */
+  /** Takes this node off the roster, while this process lasts. @returns why it was not done. */
   leave(options: { signal: AbortSignal }): Promise<string | undefined>;
   start(options: { signal: AbortSignal }): Promise<void>;
   stop(): Promise<void>;

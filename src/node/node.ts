@@ -65,8 +65,8 @@ export interface KithNode {
    */
   start(options?: { signal?: AbortSignal }): Promise<void>;
   /**
-   * Takes this node off the roster of its cluster, for good: the others deal their keys anew without it. To be stopped
-   * afterwards; a restart does not bring it back.
+   * Takes this node off the roster of its cluster: the others deal their keys anew without it. To be stopped
+   * afterwards; whoever starts it again lets it join again.
    * @returns why it was not done.
    */
   leave(options: { signal: AbortSignal }): Promise<string | undefined>;

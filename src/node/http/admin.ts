@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import process from 'node:process';
 import fastify, { type FastifyInstance } from 'fastify';
+import { closed, shape, Type } from '../../core/schema.ts';
 import type { Log } from '../log.ts';
 import type { NodeService } from '../service.ts';
 import type { NodeStats } from '../telemetry/stats.ts';
@@ -19,6 +20,10 @@ export interface AdminServerDeps {
   readonly stats: () => NodeStats;
   /** One scrape, in Prometheus' text format. */
   readonly metricsText: () => Promise<string>;
+  /** Takes the node off the roster. @returns why it was not done. */
+  readonly leave: (options: { signal: AbortSignal }) => Promise<string | undefined>;
+  /** Called once the answer about it is sent. */
+  readonly onLeft: () => void;
   readonly log: Log;
 }
 
@@ -30,8 +35,12 @@ export interface AdminServerOptions {
 
 /** Format 0.0.4 of Prometheus. */
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
-/** Nothing here takes a body. */
+/** The one body there is names a node. */
 const BODY_BYTES_MAX = 1_024;
+/** Every connected member is told, or has five seconds to answer. */
+const LEAVE_MS = 15_000;
+
+const leaveShape = shape(closed({ node: Type.String({ maxLength: 64 }) }));
 
 /** The listener for metrics and console. */
 export function createAdminServer(deps: AdminServerDeps, options: AdminServerOptions): HttpServer {
@@ -70,9 +79,34 @@ export async function buildAdminApp(deps: AdminServerDeps, options: AdminServerO
   app.get('/console', async (_request, reply) =>
     reply.type('text/html; charset=utf-8').header('content-security-policy', CONSOLE_POLICY).send(CONSOLE_PAGE),
   );
+  addLeave(app, deps);
   await app.ready();
   return app;
 }
+
+/**
+ * POST /leave {node: its own id}. A page of another site cannot ask for it: a body of JSON needs leave of a preflight,
+ * which nobody here gives.
+ */
+function addLeave(app: FastifyInstance, { service, leave, onLeft, log }: AdminServerDeps): void {
+  app.removeContentTypeParser('text/plain');
+  app.post('/leave', async (request, reply) => {
+    const { node } = leaveShape.parse(request.body, 'the body');
+    const { nodeId } = service.node();
+    if (node !== nodeId) return answerProblem(reply, 'wrong-node', `This is node ${nodeId}.`);
+    const why = await leave({ signal: AbortSignal.timeout(LEAVE_MS) });
+    if (why !== undefined) return answerProblem(reply, 'not-left', LEAVE_REFUSALS[why] ?? why);
+    log.info('left', { nodeId });
+    reply.raw.once('close', onLeft);
+    return { nodeId, left: true };
+  });
+}
+
+/** What an operator can do about it. */
+const LEAVE_REFUSALS: Readonly<Record<string, string>> = {
+  'not-a-member': 'It is on no roster.',
+  'nobody-connected': 'No member is connected that would hear of it; try again when one is.',
+};
 
 /** Whether a Host header names this listener in a way that no foreign domain can. */
 export function isOwnName(header: string | undefined, configured: string): boolean {

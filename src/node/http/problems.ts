@@ -47,6 +47,9 @@ export const PROBLEMS: Readonly<Record<string, ProblemKind>> = {
   superseded: { status: 409, title: 'A newer operation with other content is held' },
   revoked: { status: 409, title: 'The registration is revoked' },
   expired: { status: 409, title: 'The registration has expired' },
+  // Leaving, at the admin listener.
+  'wrong-node': { status: 409, title: 'This is another node than the one that is to leave' },
+  'not-left': { status: 409, title: 'The node could not leave its cluster' },
   // Recovery shares (docs/RECOVERY.md).
   'not-recovering': { status: 409, title: 'No store waits for recovery shares here' },
   'wrong-store': { status: 409, title: 'The recovery share is of another store than the one on this disk' },

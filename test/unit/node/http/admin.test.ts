@@ -17,7 +17,8 @@ function depsOf(changes: Partial<NodeService> = {}) {
   const { service } = fakeService(changes);
   const { log, lines } = recordingLog();
   const metrics = createMetrics({ stats: () => fakeStats(), runtime: () => fakeProcess });
-  return { deps: { service, stats: () => fakeStats(), metricsText: () => metrics.text(), log }, lines };
+  const leaving = { leave: async () => undefined, onLeft: () => undefined };
+  return { deps: { service, stats: () => fakeStats(), metricsText: () => metrics.text(), ...leaving, log }, lines };
 }
 
 async function appOf(changes: Partial<NodeService> = {}, host = '127.0.0.1') {
@@ -124,6 +125,67 @@ describe('the admin listener', () => {
     expect([fault.statusCode, fault.json().code]).toEqual([500, 'internal']);
     expect(fault.body).not.toContain('secret reason');
     expect(lines.map(({ event, fields }) => [event, fields?.['route']])).toEqual([['http-fault', '/metrics']]);
+  });
+
+  describe('asked to let its node leave', () => {
+    async function leaving(why?: string) {
+      const { deps, lines } = depsOf();
+      const seen = { left: 0, asked: 0 };
+      const leave = async () => {
+        seen.asked++;
+        return why;
+      };
+      const app = await buildAdminApp({ ...deps, leave, onLeft: () => seen.left++ }, { host: '127.0.0.1', port: 0 });
+      open.push(app);
+      const post = (payload: string, type = 'application/json') =>
+        app.inject({ method: 'POST', url: '/leave', payload, headers: { 'content-type': type } });
+      return { app, post, seen, lines };
+    }
+
+    it('takes it off the roster and lets it stop, if the node is named', async () => {
+      const { post, seen, lines } = await leaving();
+      const answer = await post('{"node": "n"}');
+      expect([answer.statusCode, answer.json()]).toEqual([200, { nodeId: 'n', left: true }]);
+      expect(seen).toEqual({ asked: 1, left: 1 });
+      expect(lines.map(({ event }) => event)).toEqual(['left']);
+    });
+
+    it.each([
+      ['{"node": "another"}', 409, 'wrong-node'],
+      ['{}', 400, 'bad-shape'],
+      ['{"node": 7}', 400, 'bad-shape'],
+      ['{"node": "n", "more": 1}', 400, 'bad-shape'],
+      ['', 400, 'bad-json'],
+    ])('refuses %j', async (body, status, code) => {
+      const { post, seen } = await leaving();
+      const answer = await post(body);
+      expect([answer.statusCode, answer.json().code]).toEqual([status, code]);
+      expect(seen).toEqual({ asked: 0, left: 0 });
+    });
+
+    it.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=b'])(
+      'refuses %s, which a page of any site may send',
+      async (type) => {
+        const { app, post, seen } = await leaving();
+        expect((await post('{"node": "n"}', type)).statusCode).toBe(415);
+        const preflight = await app.inject({
+          method: 'OPTIONS',
+          url: '/leave',
+          headers: { origin: 'http://evil.example', 'access-control-request-method': 'POST' },
+        });
+        expect(preflight.statusCode).toBe(404);
+        expect((await app.inject('/leave')).statusCode).toBe(404);
+        expect(seen).toEqual({ asked: 0, left: 0 });
+      },
+    );
+
+    it('goes on if it could not leave, and says why', async () => {
+      const { post, seen } = await leaving('nobody-connected');
+      const answer = await post('{"node": "n"}');
+      expect([answer.statusCode, answer.json()]).toMatchObject([409, { code: 'not-left' }]);
+      expect(answer.json().detail).toContain('No member is connected');
+      expect(seen.left).toBe(0);
+    });
   });
 
   it('listens, says where, and stops, also twice', async () => {
