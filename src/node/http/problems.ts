@@ -41,6 +41,7 @@ export const PROBLEMS: Readonly<Record<string, ProblemKind>> = {
   'payload-missing': bad('A register needs its payload'),
   'payload-unexpected': bad('Only a register has a payload'),
   'bad-certificate': bad('Not a certificate'),
+  'not-local': { status: 403, title: 'Answered to the machine of the node only' },
   'wrong-host': { status: 421, title: 'The Host header names somebody else' },
   'not-found': { status: 404, title: 'There is nothing here' },
   'unknown-registration': { status: 404, title: 'No registration with this id' },

@@ -15,6 +15,7 @@ import {
   REQUEST_TIMEOUT_MS,
 } from './limits.ts';
 import { createListener, type HttpServer } from './listener.ts';
+import { isLoopback } from './loopback.ts';
 import { convertQuery } from './query.ts';
 import { answerProblem, routeOf, sendProblem } from './replies.ts';
 import { addRoutes } from './routes.ts';
@@ -125,10 +126,6 @@ export async function buildApp(
   await app.register(async (scope) => addRoutes(scope, service));
   await app.ready();
   return app;
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || /^(::ffff:)?127\./.test(address);
 }
 
 /** Checks a part of a request by its schema, with errors that name the field. */
