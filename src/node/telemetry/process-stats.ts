@@ -20,6 +20,8 @@ export interface ProcessWatch {
 /** Watches nothing before `start`: the delays are zero until then. */
 export function createProcessWatch(): ProcessWatch {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  // Said once: worked out anew it would differ a little each time, and a change of it is a restart.
+  const startSeconds = Date.now() / 1e3 - process.uptime();
   const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e9 - RESOLUTION_MS / 1e3);
   return {
     start: () => void delays.enable(),
@@ -39,7 +41,7 @@ export function createProcessWatch(): ProcessWatch {
         externalBytes: external,
         cpuSeconds: (user + system) / 1e6,
         clockSeconds: Date.now() / 1e3,
-        startSeconds: Date.now() / 1e3 - process.uptime(),
+        startSeconds,
         loopDelaySeconds,
       };
     },

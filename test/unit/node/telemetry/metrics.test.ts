@@ -242,6 +242,7 @@ describe('the watch over the process', () => {
     }
     const { loopDelaySeconds, ...rest } = watch.read();
     expect(rest.startSeconds).toBeLessThan(rest.clockSeconds);
+    expect(watch.read().startSeconds).toBe(rest.startSeconds);
     expect(loopDelaySeconds.max).toBeGreaterThan(0.05);
     expect(loopDelaySeconds.median).toBeLessThanOrEqual(loopDelaySeconds.max);
     for (const value of Object.values(rest)) expect(value).toBeGreaterThan(0);
