@@ -1,6 +1,6 @@
 // The documents for operators say everything a node can show, and nothing that it cannot: states, reasons, events.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { KEEP_ALIVE_TIMEOUT_MS } from '../../../src/node/http/limits.ts';
@@ -88,6 +88,23 @@ describe('docs/OBSERVABILITY.md', () => {
     // The table of alarms has a field in its first column too.
     const listed = named('docs/OBSERVABILITY.md', /^Events/).filter((name) => name !== 'kind');
     expect([...new Set(listed)].sort()).toEqual([...new Set([...inCode, ...byKind])].sort());
+  });
+});
+
+describe('docs/THREAT-MODEL.md', () => {
+  it('names tests that are there, and docs link to documents that are', () => {
+    const tests = [...textOf('docs/THREAT-MODEL.md').matchAll(/`((?:unit|sim|cluster)\/[\w/-]+\.test\.ts)`/g)];
+    expect(tests.length).toBeGreaterThan(40);
+    const missing = (paths: readonly string[]) => paths.filter((path) => !existsSync(new URL(path, root)));
+    expect(missing(tests.map(([, path]) => `test/${path}`))).toEqual([]);
+    const documents = ['README.md', 'SECURITY.md', ...readdirSync(new URL('docs', root)).map((name) => `docs/${name}`)];
+    const links = documents.flatMap((document) =>
+      [...textOf(document).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link]) =>
+        new URL(link!, new URL(document, root)).pathname.slice(root.pathname.length),
+      ),
+    );
+    expect(links.length).toBeGreaterThan(60);
+    expect(missing(links)).toEqual([]);
   });
 });
 
