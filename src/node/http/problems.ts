@@ -91,6 +91,13 @@ export const PROBLEMS: Readonly<Record<string, ProblemKind>> = {
   internal: { status: 500, title: 'A fault of the node' },
 };
 
+/** Of the admin listener only. */
+const ADMIN_CODES: ReadonlySet<string> = new Set(['wrong-host', 'not-local', 'wrong-node', 'not-left']);
+
+/** The codes of the public API that are answered with a status. */
+export const codesOf = (status: number): string[] =>
+  Object.keys(PROBLEMS).filter((code) => PROBLEMS[code]!.status === status && !ADMIN_CODES.has(code));
+
 export interface Problem {
   readonly type: string;
   readonly title: string;
