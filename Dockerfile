@@ -29,7 +29,7 @@ VOLUME ["/data"]
 EXPOSE 8080 9000
 STOPSIGNAL SIGTERM
 # Whether it serves, not whether it lives: a node that waits for its key or its chain is best left alone.
-HEALTHCHECK --interval=5s --timeout=5s --start-period=300s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=300s --retries=3 \
     CMD ["node", "-e", "fetch('http://127.0.0.1:8080/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "/app/dist/cli/main.js"]
 CMD ["node"]

@@ -59,9 +59,21 @@ async function startProcess(file: string, args: readonly string[]): Promise<Star
 /** A long-running `kith` command. */
 export const startKith = (...words: string[]): Promise<Started> => startProcess(main, words);
 
+/** The same of the build that a `main.js` belongs to. */
+export const startBuild = (file: string, ...words: string[]): Promise<Started> => startProcess(file, words);
+
+export interface Ran {
+  readonly exitCode: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
 /** `kith` with these words, to its end. */
-export async function runKith(...words: string[]): Promise<{ exitCode: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, [main, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+export const runKith = (...words: string[]): Promise<Ran> => runBuild(main, ...words);
+
+/** The same of the build that a `main.js` belongs to. */
+export async function runBuild(file: string, ...words: string[]): Promise<Ran> {
+  const child = spawn(process.execPath, [file, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
   const { out, err, ended } = follow(child);
   const exitCode = await ended;
   return { exitCode, out: out(), err: err() };

@@ -1,0 +1,149 @@
+// Five nodes in their daily life: they start, serve, die, stop, hang, and lose sight of one another and of the chain.
+// Each scenario runs alone: npx vitest run --project cluster -t NAME. KITH_CLUSTER_DRIVER chooses what machines are.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../../support/cluster-processes.ts';
+import '../../support/processes.ts';
+import { systemRandom } from '../../../src/core/system.ts';
+import { makeOperation, makeWallet, openTarget } from '../../support/load.ts';
+import { type Fleet, SCENARIO_MS, START_MS, startFleet, WAIT_MS } from '../driver/fleet.ts';
+
+let fleet: Fleet;
+/** A node that does not answer is cut by the others within this; and is still a member. */
+const UNSEEN_MS = 60_000;
+
+const five = ['node-1', 'node-2', 'node-3', 'node-4', 'node-5'];
+const reachable = async (name: string) => (await fleet.info(name))?.quorum.reachable;
+
+beforeAll(async () => {
+  fleet = await startFleet();
+}, START_MS);
+afterAll(() => fleet?.close(), SCENARIO_MS);
+
+describe('five nodes of three operators', { timeout: SCENARIO_MS }, () => {
+  it('start, find one another and become ready', async () => {
+    const infos = await Promise.all(five.map(fleet.info));
+    expect(infos.map((node) => node?.members)).toEqual([5, 5, 5, 5, 5]);
+    expect(new Set(infos.map((node) => node?.nodeId)).size).toBe(5);
+    await fleet.check();
+  });
+
+  it('take a registration anywhere and have it everywhere', async () => {
+    for (const name of five) await fleet.register(3, name);
+    await fleet.check();
+  });
+
+  it.each(five)('go on while %s is killed, which comes back as the same node', async (name) => {
+    const before = (await fleet.info(name))!;
+    await fleet.driver.kill(name);
+    fleet.members.delete(name);
+    await fleet.register(2);
+    await fleet.driver.start(name);
+    fleet.members.add(name);
+    await fleet.waitReady(name);
+    const after = (await fleet.info(name))!;
+    expect(after.nodeId).toBe(before.nodeId);
+    expect(after.incarnation).toBeGreaterThan(before.incarnation);
+    await fleet.check();
+  });
+
+  it.each(five)('go on while %s is stopped, which ends in time and comes back as the same node', async (name) => {
+    const before = (await fleet.info(name))!;
+    expect(await fleet.driver.stop(name)).toBe(0);
+    fleet.members.delete(name);
+    await fleet.register(2);
+    await fleet.driver.start(name);
+    fleet.members.add(name);
+    await fleet.waitReady(name);
+    expect((await fleet.info(name))!.nodeId).toBe(before.nodeId);
+    await fleet.check();
+  });
+
+  it.each(five)('go on while %s hangs, and have it back when it wakes', async (name) => {
+    const others = five.filter((other) => other !== name);
+    await fleet.driver.pause(name);
+    fleet.members.delete(name);
+    await until(`${name} is missed`, async () => (await reachable(others[0]!)) === 4, UNSEEN_MS);
+    await fleet.register(2, ...others);
+    await fleet.driver.resume(name);
+    fleet.members.add(name);
+    await fleet.check();
+  });
+
+  it.each([1, 2, 3])('are whole again after %i of them were cut off from all others', async (count) => {
+    const cut = five.slice(5 - count);
+    const rest = five.slice(0, 5 - count);
+    for (const name of cut) await fleet.driver.disconnect(name);
+    for (const name of cut) await until(`${name} is alone`, async () => (await reachable(name)) === 1, UNSEEN_MS);
+    await until('the rest knows', async () => (await reachable('node-1')) === 5 - count, UNSEEN_MS);
+    const wallet = makeWallet(systemRandom, 10);
+    const { heights } = (await fleet.info('node-1'))!;
+    const operation = makeOperation(fleet.cluster().id, wallet, 'register', { version: heights.chain });
+    const target = await openTarget({ random: systemRandom }, fleet.cluster().id, fleet.driver.url('node-1'));
+    const { status } = await target.post(operation, target.seal(operation));
+    // Two of five are no quorum: they keep it, and nobody says that it is safe.
+    expect(status).toBe(count < 3 ? 201 : 202);
+    for (const name of [...cut, ...rest]) {
+      const known = await fetch(`${fleet.driver.url(name)}/v1/registrations/${operation.id}`);
+      expect(known.status).toBe(rest.includes(name) ? 200 : 404);
+    }
+    for (const name of cut) await fleet.driver.connect(name);
+    await until(
+      'it is confirmed',
+      async () => (await target.post(operation, target.seal(operation))).status < 202,
+      WAIT_MS,
+    );
+    target.close();
+    fleet.acknowledged(operation);
+    await fleet.check();
+  });
+});
+
+describe('a chain that', { timeout: SCENARIO_MS }, () => {
+  const fault = async (request: unknown) => {
+    const answer = await fetch(`${fleet.driver.chainUrl}/devnet/faults`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(request),
+    });
+    expect(answer.status).toBe(200);
+  };
+
+  it('stops keeps nobody from serving, and is followed again when it goes on', async () => {
+    const before = (await fleet.info('node-1'))!.heights.detected;
+    await fleet.driver.pauseChain();
+    await fleet.register(3);
+    await new Promise((resolve) => setTimeout(resolve, 15_000));
+    for (const name of five) expect((await fleet.info(name))!.phase).toBe('ready');
+    await fleet.register(3);
+    await fleet.driver.resumeChain();
+    await until('blocks go by', async () => (await fleet.info('node-1'))!.heights.detected > before + 10, WAIT_MS);
+    await fleet.check();
+  });
+
+  it('lies costs no index set an entry', async () => {
+    const before = (await fleet.info('node-1'))!.heights.detected;
+    await fault({ rates: { errors: 0.2, truncated: 0.2, garbage: 0.2, duplicated: 0.2, reordered: 0.2 } });
+    await until('blocks go by', async () => (await fleet.info('node-1'))!.heights.detected > before + 10, WAIT_MS);
+    await fault({ rates: {}, backwards: 5 });
+    await fleet.check();
+  });
+
+  it('is replaced by another is followed by nobody, and the right one again after a restart', async () => {
+    await fault({ chainId: 'another' });
+    for (const name of five) {
+      await until(
+        `${name} stops following`,
+        async () => (await fetch(`${fleet.driver.url(name)}/readyz`)).status === 503,
+        WAIT_MS,
+      );
+    }
+    await fault({ chainId: 'kith-devnet' });
+    for (const name of five) {
+      expect(await fleet.driver.stop(name)).toBe(0);
+      await fleet.driver.start(name);
+      await fleet.waitReady(name);
+    }
+    await fleet.check();
+  });
+});
