@@ -44,6 +44,8 @@ export function createMetrics({ stats, runtime }: MetricsDeps): Metrics {
     labelNames: ['code'],
     registers,
   });
+  // There from the beginning: an alert sees how a counter grows, never how it appears.
+  problems.inc({ code: 'internal' }, 0);
   const certificate = new Gauge({
     name: 'kith_http_certificate_expiry_timestamp_seconds',
     help: 'when the certificate of the API ends; 0 without TLS',

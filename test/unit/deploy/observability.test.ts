@@ -166,6 +166,19 @@ describe('the alerts', () => {
     expect(watched).toMatch(/increase\(kith_roster_alarms_total\[/);
   });
 
+  it('that one increase is enough for ask for counters that are there before it', async () => {
+    const fresh = await createMetrics({ stats: () => fakeStats(), runtime: () => fakeProcess }).text();
+    const first = rules.filter(({ expr }) => /increase\([^)]*\) > 0/.test(expr));
+    expect(first.length).toBeGreaterThan(6);
+    for (const { alert, expr } of first) {
+      for (const { metric, matchers } of readPromql(expr).selectors) {
+        const words = matchers.flatMap(({ label, value }) => value.split('|').map((word) => `${label}="${word}"`));
+        const samples = words.length > 0 ? words.map((word) => `${metric}{${word}} `) : [`\n${metric}`];
+        expect([alert, samples.filter((sample) => !fresh.includes(sample))]).toEqual([alert, []]);
+      }
+    }
+  });
+
   it('are rules to promtool as well, where there is one', ({ skip }) => {
     const has = (() => {
       try {
