@@ -23,10 +23,10 @@ import { checkSet, type Expected, type Findings } from '../../support/set-checke
 import { type Build, createDriver, type Driver } from './index.ts';
 
 /** Of the recorded chain: long enough for every receiver, short enough for five nodes on two cores. */
-const HEIGHTS = 500;
+const HEIGHTS = 250;
 /** Heights that are left to come while the nodes run. */
 const HEIGHTS_LATER = 20;
-const BLOCK_MS = 500;
+const BLOCK_MS = 1_000;
 /** Wallets of the recording: their index sets are known. */
 const USERS = 4;
 /** Subkeys of the wallets of the load; in a chain that has no flag for them. */
@@ -34,9 +34,9 @@ const N = 10;
 /** Wallets of the load whose keys are looked for: looking takes time for each. */
 const SCANNED_WALLETS = 8;
 /** Everything that a scenario waits for, on a machine with more to do. */
-export const WAIT_MS = 180_000;
+export const WAIT_MS = 240_000;
 /** A scenario: a few such waits, of which most take seconds. */
-export const SCENARIO_MS = 600_000;
+export const SCENARIO_MS = 900_000;
 /** The first run on a machine also builds the image. */
 export const START_MS = 1_500_000;
 const POST_EVERY_MS = 50;
@@ -332,7 +332,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
       await fleet.add(name);
       members.add(name);
     }
-    for (const name of members) await driver.start(name);
+    await Promise.all([...members].map(driver.start));
     await waitWhole();
     for (const { wallet } of users) {
       const { expiryHeight, status } = await clientOf().register(wallet, { signal, waitMs: WAIT_MS });

@@ -144,7 +144,7 @@ describe('five nodes that lose their memory', { timeout: SCENARIO_MS }, () => {
     const before = await ids();
     const killed = five.slice(1);
     await Promise.all(killed.map((name) => fleet.driver.kill(name)));
-    for (const name of killed) await fleet.driver.start(name);
+    await Promise.all(killed.map(fleet.driver.start));
     await fleet.check();
     expect((await ids())[0]).toBe(before[0]);
   });
@@ -152,7 +152,7 @@ describe('five nodes that lose their memory', { timeout: SCENARIO_MS }, () => {
   it('all at once have everything back once the holders of two shares have entered them', async () => {
     const before = (await ids())[0]!;
     await Promise.all(five.map((name) => fleet.driver.kill(name)));
-    for (const name of five) await fleet.driver.start(name);
+    await Promise.all(five.map(fleet.driver.start));
     await fleet.waitReady(...five);
     expect((await ids())[0]).not.toBe(before);
     const cluster = join(fleet.driver.keysFolder, 'cluster.json');

@@ -47,10 +47,8 @@ describe('a cluster of five nodes', { timeout: SCENARIO_MS }, () => {
   it('grows by three under load, and loses two that leave, and nothing else', async () => {
     const load = fleet.startLoad();
     const more = ['node-6', 'node-7', 'node-8'];
-    for (const name of more) {
-      await fleet.add(name);
-      await fleet.driver.start(name);
-    }
+    for (const name of more) await fleet.add(name);
+    await Promise.all(more.map(fleet.driver.start));
     await fleet.waitReady(...more);
     for (const name of more) fleet.members.add(name);
     expect(await load.stop()).toBeGreaterThan(0);
