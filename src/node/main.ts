@@ -36,7 +36,7 @@ import type { Log } from './log.ts';
 import { createNode, type NodeDeps } from './node.ts';
 import type { SealingKeys } from './sealing-keys.ts';
 import { createLevelDisk } from './store/level-disk.ts';
-import { createMetrics, createProcessWatch } from './telemetry/index.ts';
+import { countLines, createMetrics, createProcessWatch } from './telemetry/index.ts';
 
 export interface NodeProcess {
   /** http(s)://host:port of the public API. */
@@ -76,7 +76,9 @@ const INTEL_ROOT_CRL = 'https://certificates.trustedservices.intel.com/IntelSGXR
  * @throws KithError `bad-option`, `listen-failed`, `file`.
  */
 export async function startNode(deps: NodeProcessDeps, configuration: NodeConfiguration): Promise<NodeProcess> {
-  const { log, cluster, version } = deps;
+  const { cluster, version } = deps;
+  const lines = countLines(deps.log);
+  const { log } = lines;
   const quotes = quotesOf(deps, configuration);
   const custody: NodeDeps['custody'] = deps.sealingKeys
     ? { kind: 'injected', keys: deps.sealingKeys }
@@ -126,7 +128,7 @@ export async function startNode(deps: NodeProcessDeps, configuration: NodeConfig
   const { service } = node;
   const watch = createProcessWatch();
   const stats = () => node.stats();
-  const metrics = createMetrics({ stats, runtime: watch.read });
+  const metrics = createMetrics({ stats, runtime: () => ({ ...watch.read(), logLines: lines.read() }) });
   const http = createHttpServer(
     { service, log, events: metrics.http },
     {

@@ -17,6 +17,7 @@ import type { Peering } from './peering.ts';
 import { isProven, permitProven } from './proven.ts';
 import type { Phase } from './service.ts';
 import type { SealedStore } from './store/index.ts';
+import { createRosterCounter, type RosterAlarms } from './telemetry/index.ts';
 
 const ROSTER_PROTOCOL = '/kith/roster/1';
 
@@ -37,6 +38,8 @@ export interface Membership {
   entries(): readonly RosterEntry[];
   /** What an operator should know of the roster as it is connected now. */
   warning(): string | undefined;
+  /** How often each was reported by this boot. */
+  alarms(): RosterAlarms;
   /** For anchors. */
   readonly rosters: AnchorRosters;
   /** Calls back after each change; returns what ends that. */
@@ -61,6 +64,7 @@ export function createMembership(
   const { clock, random, log, cluster, peering } = deps;
   const { mesh } = peering;
   const listeners = new Set<() => void>();
+  const counter = createRosterCounter();
   const entryOf = ({ nodeId, platform, operator }: RosterEntry): RosterEntry => ({ nodeId, platform, operator });
   /** Asked for with every operation: made once for each roster. */
   let entries: readonly RosterEntry[] | undefined;
@@ -83,7 +87,10 @@ export function createMembership(
           .flatMap(({ configuration }) => configuration.operators)
           .filter(({ name }) => name === operator)
           .map(({ publicKey }) => fromBase64Url(publicKey)),
-      report: (event) => logReport(log, event),
+      report(event) {
+        counter.report(event);
+        logReport(log, event);
+      },
     },
     {
       clusterId: cluster.id,
@@ -116,6 +123,7 @@ export function createMembership(
       const who = missing.map(({ nodeId, operator }) => `${nodeId.slice(0, 8)} (${operator})`).join(', ');
       return `no majority: if these do not come back, their operators have to take them off the roster: ${who}`;
     },
+    alarms: counter.read,
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

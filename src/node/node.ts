@@ -191,9 +191,9 @@ class Node implements KithNode {
       quotes: this.#quotes,
       writes: this.#writes,
       workersReplaced: this.#deps.workersReplaced?.() ?? 0,
-      peering: this.#company?.peering,
-      peerKeys: this.#company?.sealingKeys,
-      roster: this.#company?.entries()?.length ?? 0,
+      collateralUntil: this.#collateral.validUntil(),
+      company: this.#company,
+      closedStores: this.#setAside.counts,
       rolledBack: this.#condition.rollback !== undefined,
       replication: this.#opened?.replication.stats(),
     });

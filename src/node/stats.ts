@@ -1,14 +1,15 @@
 // The numbers of a node, gathered from its parts.
 
 import type { Quoter } from '../attestation/index.ts';
+import type { Company } from './company.ts';
 import type { Disk } from './disk.ts';
-import type { PeerKeys } from './peer-keys.ts';
-import type { Peering } from './peering.ts';
 import type { Running } from './running.ts';
 import type { NodeService } from './service.ts';
+import type { SetAside } from './set-aside/set-aside.ts';
 import { countWrites, type WriteCounts } from './store/index.ts';
 import {
   createReplicationCounter,
+  createRosterCounter,
   NO_REPLICATION,
   type NodeStats,
   type OperationCounter,
@@ -59,11 +60,12 @@ export interface StatsSource {
   readonly registrationsMax: number;
   readonly operations: OperationCounter;
   readonly quotes: QuoteCounts;
+  /** Seconds since 1970. */
+  readonly collateralUntil: number | undefined;
   readonly writes: WriteCounts;
   readonly workersReplaced: number;
-  readonly peering: Peering | undefined;
-  readonly peerKeys: PeerKeys | undefined;
-  readonly roster: number;
+  readonly company: Company | undefined;
+  readonly closedStores: SetAside['counts'];
   readonly rolledBack: boolean;
   /** Undefined before the store is open. */
   readonly replication: ReplicationStats | undefined;
@@ -90,7 +92,8 @@ const NO_MESH: NodeStats['mesh'] = {
 export function statsOf({ service, running, ...source }: StatsSource): NodeStats {
   const { ready, phase, reasons } = service.readiness();
   const { version, simulated, heights, quorum, configVersion, incarnation } = service.node();
-  const { peering, peerKeys, roster, rolledBack } = source;
+  const { company, rolledBack } = source;
+  const peering = company?.peering;
   const { held, known } = running?.registrations.counts ?? { held: 0, known: 0 };
   return {
     version,
@@ -102,19 +105,26 @@ export function statsOf({ service, running, ...source }: StatsSource): NodeStats
     registrations: { held, tombstones: known - held, max: source.registrationsMax },
     indexSets: { groups: running?.indexSets.groups ?? 0, waiting: running?.lookUps.waiting ?? 0 },
     backfill: { blocksBehind: running?.detector.backfillBlocks ?? 0 },
-    detection: { ...(running?.engine.stats ?? NO_DETECTION), workersReplaced: source.workersReplaced },
+    detection: {
+      ...(running?.engine.stats ?? NO_DETECTION),
+      workersReplaced: source.workersReplaced,
+      stopped: running?.detector.failure !== undefined,
+      waiting: running?.detector.delay !== undefined,
+    },
     indexer: running?.indexer.status() ?? NO_INDEXER,
     store: { records: running?.store.records ?? 0, ...source.writes },
-    quotes: { ...source.quotes },
+    quotes: { ...source.quotes, collateralUntil: source.collateralUntil ?? 0 },
     operations: source.operations.read(),
     members: { attested: peering?.proven().length ?? 0, connected: peering?.mesh.peers().length ?? 0 },
     quorum,
-    roster,
+    roster: company?.entries()?.length ?? 0,
+    rosterAlarms: company?.membership()?.alarms() ?? createRosterCounter().read(),
     configVersion,
     incarnation,
     rolledBack,
     mesh: peering?.counts().mesh ?? NO_MESH,
-    custody: custodyStats(peering, peerKeys),
+    custody: custodyStats(company),
+    closedStores: source.closedStores,
     replication: source.replication ?? {
       ...NO_REPLICATION,
       confirming: 0,
@@ -123,7 +133,9 @@ export function statsOf({ service, running, ...source }: StatsSource): NodeStats
   };
 }
 
-function custodyStats(peering: Peering | undefined, peerKeys: PeerKeys | undefined): NodeStats['custody'] {
+function custodyStats(company: Company | undefined): NodeStats['custody'] {
+  const peerKeys = company?.sealingKeys;
+  const peering = company?.peering;
   const state = peerKeys?.custody;
   return {
     phase: state?.phase ?? 'none',
@@ -134,6 +146,7 @@ function custodyStats(peering: Peering | undefined, peerKeys: PeerKeys | undefin
     deals: peerKeys?.deals ?? 0,
     keyReleaseSeconds: (peerKeys?.keyReleaseMs ?? 0) / 1000,
     owners: peering?.custodian.owners().length ?? 0,
+    warnings: state?.warnings ?? [],
     requests: peering?.counts().custody ?? [],
   };
 }

@@ -103,6 +103,8 @@ export function fakeStats(changes: Partial<NodeStats> = {}): NodeStats {
       pairs: 43,
       pendingPairs: { head: 44, backfill: 45 },
       workersReplaced: 46,
+      stopped: true,
+      waiting: true,
     },
     indexer: {
       phase: 'following',
@@ -115,7 +117,7 @@ export function fakeStats(changes: Partial<NodeStats> = {}): NodeStats {
       ],
     },
     store: { records: 71, batches: 72, failures: 73, bytesWritten: 74 },
-    quotes: { made: 81, failed: 82, waiting: 83 },
+    quotes: { made: 81, failed: 82, waiting: 83, collateralUntil: 84 },
     operations: {
       accepted: [{ kind: 'register', count: 91 }],
       refused: [{ kind: 'renew', reason: 'expired', count: 92 }],
@@ -123,6 +125,7 @@ export function fakeStats(changes: Partial<NodeStats> = {}): NodeStats {
     members: { attested: 101, connected: 102 },
     quorum: { needed: 103, reachable: 104 },
     roster: 105,
+    rosterAlarms: { 'other-genesis': 108, apart: 109, replaced: 1_101, failed: 1_102 },
     configVersion: 106,
     incarnation: 107,
     rolledBack: true,
@@ -144,7 +147,9 @@ export function fakeStats(changes: Partial<NodeStats> = {}): NodeStats {
       keyReleaseSeconds: 136,
       owners: 137,
       requests: [{ labels: { side: 'answered', kind: 'release', outcome: 'platform' }, count: 138 }],
+      warnings: ['few-holders'],
     },
+    closedStores: { waiting: 141, refused: 142 },
     replication: {
       sync: {
         entriesMissing: 201,
@@ -197,5 +202,8 @@ export const fakeProcess: ProcessStats = {
   heapBytes: 112,
   externalBytes: 113,
   cpuSeconds: 114.5,
+  clockSeconds: 1_000_115,
+  startSeconds: 1_000_116,
+  logLines: { warn: 117, error: 118 },
   loopDelaySeconds: { median: 0.5, p99: 0.75, max: 1.5 },
 };

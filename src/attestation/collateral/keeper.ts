@@ -30,6 +30,8 @@ export interface CollateralKeeper extends Part {
   get(kind: PlatformKind, options?: { signal?: AbortSignal }): Promise<Collateral>;
   /** The newest issue dates seen, for the policy; kept by the caller across restarts. */
   newest(): NewestCollateral;
+  /** When the first of the documents that are kept ends, in seconds since 1970; undefined while there are none. */
+  validUntil(): number | undefined;
   /** How the platform that made this quote stands, today and under what Intel has announced. */
   outlook(quote: Uint8Array, kind: PlatformKind, options?: { signal?: AbortSignal }): Promise<Outlook>;
 }
@@ -112,6 +114,10 @@ export function createCollateralKeeper(
       stopping.abort(new KithError('stopped', 'the node stops'));
     },
     newest: () => newest,
+    validUntil() {
+      const ends = [...entries.values()].flatMap(({ kept }) => kept?.validity.map(({ until }) => until) ?? []);
+      return ends.length > 0 ? Math.min(...ends) : undefined;
+    },
     async get(kind, { signal } = {}) {
       const entry = entryOf(entries, kind);
       if (!entry.kept || !isValid(entry.kept, nowSeconds())) await abortable(refresh(entry), signal);

@@ -13,6 +13,7 @@ import { CONSOLE_PAGE, CONSOLE_POLICY } from './console-page.ts';
 import { consoleState } from './console-state.ts';
 import { ADMIN_CONNECTIONS_MAX, HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './limits.ts';
 import { createListener, type HttpServer } from './listener.ts';
+import { isLoopback } from './loopback.ts';
 import { answerProblem, sendProblem } from './replies.ts';
 
 export interface AdminServerDeps {
@@ -91,6 +92,9 @@ export async function buildAdminApp(deps: AdminServerDeps, options: AdminServerO
 function addLeave(app: FastifyInstance, { service, leave, onLeft, log }: AdminServerDeps): void {
   app.removeContentTypeParser('text/plain');
   app.post('/leave', async (request, reply) => {
+    // Metrics may be opened to a Prometheus elsewhere; this is for whoever is on the machine.
+    if (!isLoopback(request.ip))
+      return answerProblem(reply, 'not-local', 'Ask at 127.0.0.1, on the machine of the node.');
     const { node } = leaveShape.parse(request.body, 'the body');
     const { nodeId } = service.node();
     if (node !== nodeId) return answerProblem(reply, 'wrong-node', `This is node ${nodeId}.`);

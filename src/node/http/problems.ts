@@ -41,6 +41,7 @@ export const PROBLEMS: Readonly<Record<string, ProblemKind>> = {
   'payload-missing': bad('A register needs its payload'),
   'payload-unexpected': bad('Only a register has a payload'),
   'bad-certificate': bad('Not a certificate'),
+  'not-local': { status: 403, title: 'Answered to the machine of the node only' },
   'wrong-host': { status: 421, title: 'The Host header names somebody else' },
   'not-found': { status: 404, title: 'There is nothing here' },
   'unknown-registration': { status: 404, title: 'No registration with this id' },
@@ -89,6 +90,13 @@ export const PROBLEMS: Readonly<Record<string, ProblemKind>> = {
   aborted: unavailable('The request was given up', 1),
   internal: { status: 500, title: 'A fault of the node' },
 };
+
+/** Of the admin listener only. */
+const ADMIN_CODES: ReadonlySet<string> = new Set(['wrong-host', 'not-local', 'wrong-node', 'not-left']);
+
+/** The codes of the public API that are answered with a status. */
+export const codesOf = (status: number): string[] =>
+  Object.keys(PROBLEMS).filter((code) => PROBLEMS[code]!.status === status && !ADMIN_CODES.has(code));
 
 export interface Problem {
   readonly type: string;

@@ -36,6 +36,8 @@ import {
 const limited = (max: number) => ({ rateLimit: { max } });
 const answers = (description: string, schema: object) => ({ description, content: { 'application/json': { schema } } });
 
+const ENTITY_TAG = { ETag: { type: 'string', description: 'depends on id, since and the synced height only' } };
+
 export function addRoutes(app: FastifyInstance, service: NodeService): void {
   addStateRoutes(app, service);
   addOperationRoutes(app, service);
@@ -48,13 +50,20 @@ export function addRoutes(app: FastifyInstance, service: NodeService): void {
 function addStateRoutes(app: FastifyInstance, service: NodeService): void {
   app.get(
     '/healthz',
-    { schema: { summary: 'Whether the process is alive', response: { 200: answers('alive', healthAnswer) } } },
+    {
+      schema: {
+        operationId: 'health',
+        summary: 'Whether the process is alive',
+        response: { 200: answers('alive', healthAnswer) },
+      },
+    },
     async () => ({ status: 'alive' as const }),
   );
   app.get(
     '/readyz',
     {
       schema: {
+        operationId: 'readiness',
         summary: 'Whether the node serves, and if not, why',
         response: { 200: answers('ready', readinessAnswer), 503: answers('not ready', readinessAnswer) },
       },
@@ -66,12 +75,24 @@ function addStateRoutes(app: FastifyInstance, service: NodeService): void {
   );
   app.get(
     '/v1/node',
-    { schema: { summary: 'The node itself', response: { 200: answers('this node', nodeAnswer) } } },
+    {
+      schema: {
+        operationId: 'node',
+        summary: 'The node itself',
+        response: { 200: answers('this node', nodeAnswer), ...problemsOf() },
+      },
+    },
     async () => service.node(),
   );
   app.get(
     '/v1/members',
-    { schema: { summary: 'Attested peers', response: { 200: answers('members', membersAnswer) } } },
+    {
+      schema: {
+        operationId: 'members',
+        summary: 'This node and the members it is connected with',
+        response: { 200: answers('members', membersAnswer), ...problemsOf() },
+      },
+    },
     async () => service.members(),
   );
   app.get<{ Querystring: { nonce: string } }>(
@@ -79,6 +100,7 @@ function addStateRoutes(app: FastifyInstance, service: NodeService): void {
     {
       config: limited(ATTESTATIONS_PER_MINUTE),
       schema: {
+        operationId: 'attestation',
         summary: 'A quote over the key to seal to, fresh for the nonce',
         querystring: nonceQuery,
         response: { 200: answers('evidence', attestationAnswer), ...problemsOf(400, 429, 503) },
@@ -97,7 +119,10 @@ function addOperationRoutes(app: FastifyInstance, service: NodeService): void {
   const config = limited(REGISTRATIONS_PER_MINUTE);
   app.post<{ Body: SealedBox }>(
     '/v1/registrations',
-    { config, schema: { summary: 'Register: a sealed, signed operation', body: sealedBody, response } },
+    {
+      config,
+      schema: { operationId: 'register', summary: 'Register: a sealed, signed operation', body: sealedBody, response },
+    },
     async (request, reply) => sendOperation(reply, await service.register(request.body, callOf(reply))),
   );
   for (const kind of ['renew', 'revoke'] as const) {
@@ -105,7 +130,13 @@ function addOperationRoutes(app: FastifyInstance, service: NodeService): void {
       `/v1/registrations/:id/${kind}`,
       {
         config,
-        schema: { summary: `${kind}: a sealed, signed operation`, params: idParams, body: sealedBody, response },
+        schema: {
+          operationId: kind,
+          summary: `${kind}: a sealed, signed operation`,
+          params: idParams,
+          body: sealedBody,
+          response,
+        },
       },
       async (request, reply) =>
         sendOperation(reply, await service[kind](parseRegId(request.params.id), request.body, callOf(reply))),
@@ -119,6 +150,7 @@ function addCertificateRoute(app: FastifyInstance, service: NodeService): void {
     {
       config: limited(CERTIFICATES_PER_MINUTE),
       schema: {
+        operationId: 'showCertificate',
         summary: 'Shows a certificate to a node that does not know the registration: it fetches it from the holders',
         params: idParams,
         body: certificateBody,
@@ -143,6 +175,7 @@ function addLookUpRoutes(app: FastifyInstance, service: NodeService): void {
     {
       config,
       schema: {
+        operationId: 'registration',
         summary: 'The state of a registration',
         params: idParams,
         response: { 200: answers('state', registrationAnswer), ...problemsOf(400, 404, 429, 503) },
@@ -155,13 +188,15 @@ function addLookUpRoutes(app: FastifyInstance, service: NodeService): void {
     {
       config,
       schema: {
+        operationId: 'indexSet',
         summary: 'The index set, encrypted to the data key of the registration and padded',
+        description: 'With If-None-Match and the entity tag of an earlier answer: 304 while no new height is synced.',
         params: idParams,
         querystring: indexSetQuery,
         response: {
-          200: answers('one sealed blob', indexSetAnswer),
-          304: { description: 'no new synced height', type: 'null' },
-          ...problemsOf(400, 404, 429, 503),
+          200: { ...answers('one sealed blob', indexSetAnswer), headers: ENTITY_TAG },
+          304: { description: 'no new synced height', type: 'null', headers: ENTITY_TAG },
+          ...problemsOf(400, 404, 422, 429, 503),
         },
       },
     },
@@ -183,6 +218,7 @@ function addRecoveryRoutes(app: FastifyInstance, service: NodeService): void {
     {
       config,
       schema: {
+        operationId: 'recovery',
         summary: 'After a total restart: the data key of the store, under the recovery keys of the cluster',
         response: { 200: answers('what is waited for', recoveryAnswer), ...problemsOf(429) },
       },
@@ -194,6 +230,7 @@ function addRecoveryRoutes(app: FastifyInstance, service: NodeService): void {
     {
       config,
       schema: {
+        operationId: 'enterRecoveryShare',
         summary: 'After a total restart: one share of that key, sealed to the attested node',
         body: sealedBody,
         response: { 200: answers('taken', shareAnswer), ...problemsOf(400, 409, 413, 415, 422, 429, 503) },

@@ -1,6 +1,7 @@
 // The shapes of the HTTP API: what is checked on the way in, written on the way out, and described in /openapi.json.
 
 import { closed, Type, text, uint } from '../../core/schema.ts';
+import { codesOf } from './problems.ts';
 
 /** Bodies have at most 64 KiB; a sealed registration of 20 subkeys is below 2 KiB. */
 export const BODY_BYTES_MAX = 65_536;
@@ -23,8 +24,12 @@ export const nonceQuery = closed({
   nonce: Type.String({ pattern: '^[0-9a-fA-F]{64}$', minLength: 64, maxLength: 64, description: '32 bytes as hex' }),
 });
 export const indexSetQuery = closed({
-  since: Type.Optional(uint(Number.MAX_SAFE_INTEGER)),
-  wait: Type.Optional(uint(WAIT_SECONDS_MAX)),
+  since: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'only what is above this height' }),
+  ),
+  wait: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: WAIT_SECONDS_MAX, description: 'seconds to wait for a new synced height' }),
+  ),
 });
 export const sealedBody = closed({
   suite: text(64, 1),
@@ -136,18 +141,24 @@ export const shareAnswer = Type.Object({
   status: Type.Union([Type.Literal('waiting'), Type.Literal('opened')]),
   sealed: Type.Object({ nonce: Type.String(), ciphertext: Type.String() }),
 });
-export const problemAnswer = Type.Object({
-  type: Type.String(),
+
+/** Codes are described beside it, not enumerated: an answer must never fail because of what describes it. */
+const problemAnswer = Type.Object({
+  type: Type.String({ description: 'urn:kith:problem: and the code' }),
   title: Type.String(),
   status: uint(599, 400),
   code: Type.String(),
-  detail: Type.String(),
+  detail: Type.String({ description: 'one line: what is wrong and what is expected' }),
 });
 
+const RETRY_AFTER = { 'Retry-After': { type: 'string', description: 'seconds' } };
+
+/** Problems of these statuses, with all codes that have one of them; a fault of the node is always among them. */
 export const problemsOf = (...statuses: readonly number[]) =>
   Object.fromEntries(
-    statuses.map((status) => [
-      status,
-      { description: 'problem', content: { 'application/problem+json': { schema: problemAnswer } } },
-    ]),
+    [...statuses, 500].map((status) => {
+      const headers = status === 429 || status === 503 ? { headers: RETRY_AFTER } : {};
+      const content = { 'application/problem+json': { schema: problemAnswer } };
+      return [status, { description: `problem: ${codesOf(status).join(', ')}`, ...headers, content }];
+    }),
   );

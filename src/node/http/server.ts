@@ -1,11 +1,9 @@
 // The public HTTP listener: fastify around a NodeService. Requests are checked here, answered there.
 
-import { readFile } from 'node:fs/promises';
 import cors from '@fastify/cors';
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyInstance } from 'fastify';
-import { KithError } from '../../core/errors.ts';
 import { shape, type TSchema } from '../../core/schema.ts';
 import type { Log } from '../log.ts';
 import type { NodeService } from '../service.ts';
@@ -17,10 +15,12 @@ import {
   REQUEST_TIMEOUT_MS,
 } from './limits.ts';
 import { createListener, type HttpServer } from './listener.ts';
+import { isLoopback } from './loopback.ts';
 import { convertQuery } from './query.ts';
 import { answerProblem, routeOf, sendProblem } from './replies.ts';
 import { addRoutes } from './routes.ts';
 import { BODY_BYTES_MAX } from './schemas.ts';
+import { notAfterOf, readTlsFile } from './tls-files.ts';
 
 export interface HttpServerOptions {
   readonly host: string;
@@ -40,6 +40,10 @@ export interface HttpServerOptions {
 export interface HttpEvents {
   /** @param route the pattern, never the path, which holds an id; `none` where no route matched. */
   onAnswered(route: string, status: number): void;
+  /** @param code of the problem that was answered: a word of the table of problems. */
+  onProblem(code: string): void;
+  /** Of TLS, if the server has a certificate. @param notAfter seconds since 1970. */
+  onCertificate(notAfter: number): void;
 }
 
 export interface HttpServerDeps {
@@ -62,6 +66,7 @@ export async function buildApp(
     cert: await readTlsFile(options.tls.certFile),
     key: await readTlsFile(options.tls.keyFile),
   };
+  if (https) events?.onCertificate(notAfterOf(https.cert));
   const app: FastifyInstance = fastify({
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
@@ -75,16 +80,16 @@ export async function buildApp(
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     // What fastify refuses before there is a route: a path that does not decode, a parameter that is too long.
-    frameworkErrors: (error, request, reply) => sendProblem(log, request, reply, error),
+    frameworkErrors: (error, request, reply) => sendProblem(log, request, reply, error, events?.onProblem),
     ...(https ? { https } : {}),
   });
   app.removeContentTypeParser('text/plain');
   app.server.maxConnections = CONNECTIONS_MAX;
   app.server.headersTimeout = HEADERS_TIMEOUT_MS;
   app.setValidatorCompiler(({ schema, httpPart }) => validatorOf(schema as TSchema, httpPart ?? 'request'));
-  app.setErrorHandler((error, request, reply) => sendProblem(log, request, reply, error));
+  app.setErrorHandler((error, request, reply) => sendProblem(log, request, reply, error, events?.onProblem));
   app.setNotFoundHandler((_request, reply) =>
-    answerProblem(reply, 'not-found', 'See /openapi.json for what there is.'),
+    answerProblem(reply, 'not-found', 'See /openapi.json for what there is.', events?.onProblem),
   );
   if (events) {
     app.addHook('onResponse', async (request, reply) => events.onAnswered(routeOf(request), reply.statusCode));
@@ -121,18 +126,6 @@ export async function buildApp(
   await app.register(async (scope) => addRoutes(scope, service));
   await app.ready();
   return app;
-}
-
-async function readTlsFile(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw new KithError('file', `cannot read the TLS file ${path}`, { cause });
-  }
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || /^(::ffff:)?127\./.test(address);
 }
 
 /** Checks a part of a request by its schema, with errors that name the field. */

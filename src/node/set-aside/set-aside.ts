@@ -35,6 +35,8 @@ export interface SetAside extends Pick<Part, 'stop'> {
   scan(): Promise<void>;
   /** What to tell operators. */
   notes(): string[];
+  /** Stores that wait for their key, and those that are not what their node wrote. */
+  readonly counts: { readonly waiting: number; readonly refused: number };
 }
 
 export interface Offer {
@@ -177,6 +179,9 @@ export function createSetAside(deps: SetAsideDeps): SetAside {
       }
     },
     notes: () => [...refusals],
+    get counts() {
+      return { waiting: offers.size, refused: refusals.length };
+    },
     async stop() {
       stopping.abort(new KithError('stopped', 'the node stops'));
       await Promise.all(works);

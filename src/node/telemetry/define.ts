@@ -45,5 +45,12 @@ export const each = (label: string, values: Readonly<Record<string, number>>): S
 export const oneOf = (label: string, names: readonly string[], is: string): Sample[] =>
   names.map((name) => [Number(name === is), { [label]: name }]);
 
+/** 1 for each word of the table that holds, 0 for the others. */
+export const noted = <Word extends string>(
+  label: string,
+  words: Readonly<Record<Word, true>>,
+  holding: readonly Word[],
+): Sample[] => (Object.keys(words) as Word[]).map((word) => [Number(holding.includes(word)), { [label]: word }]);
+
 /** Samples of counters by words. */
 export const counted = (counts: readonly Counted[]): Sample[] => counts.map(({ labels, count }) => [count, labels]);

@@ -1,7 +1,18 @@
 // Every metric that is read from the stats of a node, as a table. Labels have few values, all of them words of ours:
 // an upstream is called by its position, because URLs may hold passwords.
 
-import { counted, counter, define, each, gauge, gaugeBy, type MetricDefinition, oneOf, type Sample } from './define.ts';
+import {
+  counted,
+  counter,
+  define,
+  each,
+  gauge,
+  gaugeBy,
+  type MetricDefinition,
+  noted,
+  oneOf,
+  type Sample,
+} from './define.ts';
 import { REPLICATION } from './replication-definitions.ts';
 import type { NodeStats } from './stats.ts';
 
@@ -54,6 +65,9 @@ const MESH: readonly MetricDefinition[] = [
   gauge('kith_node_configuration_version', 'cluster configuration in force', ({ node }) => node.configVersion),
   gauge('kith_node_incarnation', 'which boot of the node this is', ({ node }) => node.incarnation),
   gauge('kith_node_fenced', 'whether a newer boot has its key', ({ node }) => node.phase === 'fenced'),
+  define('counter', ['alarm'])('kith_roster_alarms_total', 'rosters that do not agree: look into the log', ({ node }) =>
+    each('alarm', node.rosterAlarms),
+  ),
   gauge('kith_node_rollback', 'whether its disk is older than members remember', ({ node }) => node.rolledBack),
   define('counter', ['kind'])('kith_mesh_handshakes_accepted_total', 'peers believed: first, renewal', ({ node }) =>
     each('kind', node.mesh.accepted),
@@ -81,6 +95,13 @@ const MESH: readonly MetricDefinition[] = [
   ),
 ];
 
+const CUSTODY_WARNINGS: Readonly<Record<NodeStats['custody']['warnings'][number], true>> = {
+  'few-operators': true,
+  'own-platform': true,
+  unreachable: true,
+  'few-holders': true,
+};
+
 const CUSTODY: readonly MetricDefinition[] = [
   gaugeBy('phase')('kith_custody_phase', '1 for how the own sealing key stands', ({ node }) =>
     oneOf('phase', CUSTODY_PHASES, node.custody.phase),
@@ -89,6 +110,14 @@ const CUSTODY: readonly MetricDefinition[] = [
   gauge('kith_custody_threshold', 'shares that open the store', ({ node }) => node.custody.threshold),
   gauge('kith_custody_shares', 'shares dealt', ({ node }) => node.custody.shares),
   gauge('kith_custody_confirmed', 'key servers known to hold theirs', ({ node }) => node.custody.confirmed),
+  gaugeBy('warning')('kith_custody_warning', '1 for what is less good than it could be', ({ node }) =>
+    noted('warning', CUSTODY_WARNINGS, node.custody.warnings),
+  ),
+  gaugeBy('state')(
+    'kith_custody_closed_stores',
+    'earlier stores on the disk: waiting for their key, refused',
+    ({ node }) => each('state', node.closedStores),
+  ),
   counter('kith_custody_deals_total', 'deals put in force', ({ node }) => node.custody.deals),
   gauge(
     'kith_custody_key_release_seconds',
@@ -118,6 +147,12 @@ const REGISTRATIONS: readonly MetricDefinition[] = [
 ];
 
 const DETECTION: readonly MetricDefinition[] = [
+  gauge('kith_detection_stopped', 'whether it ended for good', ({ node }) => node.detection.stopped),
+  gauge(
+    'kith_detection_waiting',
+    'whether it waits for the disk, or until members have the same blocks',
+    ({ node }) => node.detection.waiting,
+  ),
   gauge(
     'kith_backfill_behind_blocks',
     'old blocks still to test for new keys',
@@ -170,6 +205,11 @@ const STORE_AND_QUOTES: readonly MetricDefinition[] = [
   counter('kith_quotes_made_total', 'quotes made', ({ node }) => node.quotes.made),
   counter('kith_quotes_failed_total', 'quotes that failed', ({ node }) => node.quotes.failed),
   gauge('kith_quotes_waiting', 'requests in line for one', ({ node }) => node.quotes.waiting),
+  gauge(
+    'kith_collateral_expiry_timestamp_seconds',
+    'when the first document of the collateral ends; 0 while there is none',
+    ({ node }) => node.quotes.collateralUntil,
+  ),
 ];
 
 const PROCESS: readonly MetricDefinition[] = [
@@ -177,6 +217,17 @@ const PROCESS: readonly MetricDefinition[] = [
   gauge('kith_process_heap_bytes', 'JavaScript heap in use', ({ runtime }) => runtime.heapBytes),
   gauge('kith_process_external_bytes', 'memory outside of the heap', ({ runtime }) => runtime.externalBytes),
   counter('kith_process_cpu_seconds_total', 'processor time', ({ runtime }) => runtime.cpuSeconds),
+  gauge(
+    'kith_process_clock_timestamp_seconds',
+    'what the clock of the machine says',
+    ({ runtime }) => runtime.clockSeconds,
+  ),
+  gauge('kith_process_start_timestamp_seconds', 'when the process began', ({ runtime }) => runtime.startSeconds),
+  define('counter', ['level'])(
+    'kith_log_lines_total',
+    'lines for the log, also those --log-level leaves out',
+    ({ runtime }) => each('level', runtime.logLines),
+  ),
   gaugeBy('quantile')(
     'kith_process_loop_delay_seconds',
     'lateness of the event loop since the last scrape',

@@ -38,12 +38,29 @@ export function createMetrics({ stats, runtime }: MetricsDeps): Metrics {
     labelNames: ['route', 'status'],
     registers,
   });
+  const problems = new Counter({
+    name: 'kith_http_problems_total',
+    help: 'problems answered, by their code',
+    labelNames: ['code'],
+    registers,
+  });
+  // There from the beginning: an alert sees how a counter grows, never how it appears.
+  problems.inc({ code: 'internal' }, 0);
+  const certificate = new Gauge({
+    name: 'kith_http_certificate_expiry_timestamp_seconds',
+    help: 'when the certificate of the API ends; 0 without TLS',
+    registers,
+  });
   return {
     async text() {
       const snapshot = { node: stats(), runtime: runtime() };
       for (const update of updates) update(snapshot);
       return registry.metrics();
     },
-    http: { onAnswered: (route, status) => requests.inc({ route, status: String(status) }) },
+    http: {
+      onAnswered: (route, status) => requests.inc({ route, status: String(status) }),
+      onProblem: (code) => problems.inc({ code }),
+      onCertificate: (notAfter) => certificate.set(notAfter),
+    },
   };
 }

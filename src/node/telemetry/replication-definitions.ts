@@ -1,7 +1,7 @@
 // The metrics of replication: how far this node is, what it confirmed, and the alarms.
 
 import type { AnchorReason } from '../../replication/index.ts';
-import { counter, define, each, gauge, gaugeBy, type MetricDefinition, type Sample } from './define.ts';
+import { counter, define, each, gauge, gaugeBy, type MetricDefinition, noted } from './define.ts';
 
 const counterBy = (label: string) => define('counter', [label]);
 
@@ -16,10 +16,6 @@ const ANCHOR_REASONS: Readonly<Record<AnchorReason, true>> = {
   'unknown-roster': true,
   gap: true,
 };
-
-/** One for each reason that holds, zero for the others. */
-const anchorReasons = (reasons: readonly AnchorReason[]): Sample[] =>
-  (Object.keys(ANCHOR_REASONS) as AnchorReason[]).map((reason) => [Number(reasons.includes(reason)), { reason }]);
 
 const SYNC: readonly MetricDefinition[] = [
   counterBy('alarm')('kith_replication_alarms_total', 'what must not happen: look into the log', ({ node }) =>
@@ -85,7 +81,7 @@ const ANCHORS: readonly MetricDefinition[] = [
   gauge('kith_anchors_pending', 'operations no anchor names yet', ({ node }) => node.replication.anchors.pending),
   gauge('kith_anchors_wanted', 'tags whose operations are looked for', ({ node }) => node.replication.anchors.wanted),
   gaugeBy('reason')('kith_anchors_reason', '1 for each reason why anchors do not go as they should', ({ node }) =>
-    anchorReasons(node.replication.anchors.reasons),
+    noted('reason', ANCHOR_REASONS, node.replication.anchors.reasons),
   ),
   counterBy('event')('kith_anchors_events_total', 'anchors read and proposed, and what became of them', ({ node }) =>
     each('event', node.replication.counts.anchors),

@@ -6,9 +6,11 @@ import type { IndexerStatus } from '../../indexer/index.ts';
 import type { CustodyState } from '../../keyserver/index.ts';
 import type { Phase } from '../service.ts';
 import type { CustodyCounts } from './custody-counts.ts';
+import type { LineCounts } from './line-counts.ts';
 import type { MeshCounts } from './mesh-counts.ts';
 import type { OperationCounts } from './operation-counts.ts';
 import type { ReplicationStats } from './replication-counts.ts';
+import type { RosterAlarms } from './roster-counts.ts';
 
 /** Counters count since the process began; everything else is as of now. */
 export interface NodeStats {
@@ -47,7 +49,13 @@ export interface NodeStats {
     /** Blocks that new registrations still have to be tested against, from the lowest that any of them lacks. */
     readonly blocksBehind: number;
   };
-  readonly detection: EngineStats & { readonly workersReplaced: number };
+  readonly detection: EngineStats & {
+    readonly workersReplaced: number;
+    /** For good: only an operator and another start help. */
+    readonly stopped: boolean;
+    /** It goes on by itself once the disk takes its records, or members have this node's blocks. */
+    readonly waiting: boolean;
+  };
   readonly indexer: Pick<IndexerStatus, 'phase' | 'counts' | 'missing' | 'stale' | 'upstreams'>;
   readonly store: {
     readonly records: number;
@@ -56,18 +64,27 @@ export interface NodeStats {
     readonly failures: number;
     readonly bytesWritten: number;
   };
-  readonly quotes: { readonly made: number; readonly failed: number; readonly waiting: number };
+  readonly quotes: {
+    readonly made: number;
+    readonly failed: number;
+    readonly waiting: number;
+    /** Seconds since 1970 at which the first document of the collateral that is kept ends; 0 while there is none. */
+    readonly collateralUntil: number;
+  };
   readonly operations: OperationCounts;
   /** Other members: connected and under their own ids; connected at all. */
   readonly members: { readonly attested: number; readonly connected: number };
   /** Members on the roster, this node included. */
   readonly roster: number;
+  readonly rosterAlarms: RosterAlarms;
   readonly configVersion: number;
   readonly incarnation: number;
   /** Whether its disk is older than what members remember. */
   readonly rolledBack: boolean;
   readonly mesh: MeshCounts;
   readonly custody: CustodyStats;
+  /** Closed stores on this disk: those that wait for their key, and those that were refused. */
+  readonly closedStores: { readonly waiting: number; readonly refused: number };
   readonly replication: ReplicationStats;
   readonly quorum: { readonly needed: number; readonly reachable: number };
 }
@@ -87,6 +104,8 @@ export interface CustodyStats {
   readonly keyReleaseSeconds: number;
   /** Nodes whose shares this one keeps. */
   readonly owners: number;
+  /** What is less good than it could be. */
+  readonly warnings: CustodyState['warnings'];
   readonly requests: CustodyCounts;
 }
 
@@ -98,6 +117,10 @@ export interface ProcessStats {
   /** Outside of the heap: keys and buffers. */
   readonly externalBytes: number;
   readonly cpuSeconds: number;
+  /** What the clock of this machine says, and said when the process began: seconds since 1970. */
+  readonly clockSeconds: number;
+  readonly startSeconds: number;
+  readonly logLines: LineCounts;
   /** How late the event loop was, since these were read last. */
   readonly loopDelaySeconds: { readonly median: number; readonly p99: number; readonly max: number };
 }

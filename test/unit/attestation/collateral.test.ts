@@ -274,6 +274,25 @@ describe('the keeper of collateral', () => {
     expect(time.pending).toBe(0);
   });
 
+  it('says when the first of its documents ends, over all kinds of platforms', async () => {
+    const ends = new Map([
+      ['DE0000000000', NOW + 24 * HOUR],
+      ['DE0000000001', NOW + 12 * HOUR],
+    ]);
+    const byKind: CollateralSource = {
+      name: 'by kind',
+      async fetch({ fmspc }) {
+        return pki.collateral({ fmspc, issuedAt: NOW - HOUR, nextUpdateAt: ends.get(fmspc)! });
+      },
+    };
+    const { keeper } = keeperOver([byKind]);
+    expect(keeper.validUntil()).toBeUndefined();
+    await keeper.get(kind);
+    expect(keeper.validUntil()).toBe(NOW + 24 * HOUR);
+    await keeper.get({ ...kind, fmspc: 'DE0000000001' });
+    expect(keeper.validUntil()).toBe(NOW + 12 * HOUR);
+  });
+
   it('does not wait for a source for ever', async () => {
     const time = clock();
     const hung: CollateralSource = { name: 'hung', fetch: () => new Promise(() => undefined) };

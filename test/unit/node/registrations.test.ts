@@ -172,6 +172,7 @@ describe('a registration', () => {
     expect(test.node.running!.engine.stats.keys).toBe(1);
     devnet.advance(3);
     await test.until(() => test.node.service.readiness().reasons.some((reason) => reason.includes('store-full')));
+    expect(test.node.stats().detection).toMatchObject({ waiting: true, stopped: false });
     expect(await other.ask()).toBeDefined();
     fate = 'written';
     await user.register();

@@ -119,11 +119,13 @@ describe('a store that was set aside', () => {
     disk.aside.push(aside);
     const test = bootOn(disk);
     await test.ready();
+    expect(test.node.stats().closedStores).toEqual({ waiting: 1, refused: 0 });
     await enter(test, 3, 2);
     await test.until(() => events(test, 'set-aside-refused').length > 0);
     expect(events(test, 'set-aside-refused')[0]!.fields).toMatchObject({ code: 'store-corrupt' });
     expect(test.node.service.readiness()).toMatchObject({ ready: true });
     expect(test.node.service.readiness().reasons.join()).toContain('is refused (store-corrupt)');
+    expect(test.node.stats().closedStores).toEqual({ waiting: 0, refused: 1 });
     expect(aside.imported).toBe(false);
     expect(waitingAt(test.node)).toEqual([]);
     expect(await codeOf(test.clock.settle(enterShare(test.node, cluster, 1, waitingOf(aside))))).toBe('not-recovering');

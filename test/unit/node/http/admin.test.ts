@@ -179,6 +179,14 @@ describe('the admin listener', () => {
       },
     );
 
+    it.each(['10.0.0.7', '::ffff:192.168.0.1', 'fe80::1'])('refuses %s, another machine', async (remoteAddress) => {
+      const { app, seen } = await leaving();
+      const answer = await app.inject({ method: 'POST', url: '/leave', payload: { node: 'n' }, remoteAddress });
+      expect([answer.statusCode, answer.json().code]).toEqual([403, 'not-local']);
+      expect((await app.inject({ url: '/metrics', remoteAddress })).statusCode).toBe(200);
+      expect(seen).toEqual({ asked: 0, left: 0 });
+    });
+
     it('goes on if it could not leave, and says why', async () => {
       const { post, seen } = await leaving('nobody-connected');
       const answer = await post('{"node": "n"}');

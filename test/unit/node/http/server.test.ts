@@ -11,6 +11,20 @@ const BOX = { suite: 'suite', enc: 'B'.repeat(43), ciphertext: 'abc_-' };
 
 const OPTIONS: HttpServerOptions = { host: '127.0.0.1', port: 0, version: '0.1.0', simulated: true, rateLimit: true };
 
+interface OpenApiOperation {
+  readonly summary: string;
+  readonly operationId: string;
+  readonly responses: Readonly<
+    Record<string, { readonly description: string; readonly headers?: object; readonly content?: object }>
+  >;
+}
+
+/** The codes that a described answer may have; none if it is no problem. */
+const codesIn = (answer: OpenApiOperation['responses'][string] | undefined): string[] =>
+  Object.keys(answer?.content ?? {}).includes('application/problem+json')
+    ? answer!.description.replace('problem: ', '').split(', ')
+    : [];
+
 const open: { close(): Promise<unknown> }[] = [];
 afterEach(async () => {
   for (const app of open.splice(0)) await app.close();
@@ -28,7 +42,12 @@ describe('the events of the HTTP server', () => {
   it('tell pattern and status of each answer, and never a path or an id', async () => {
     const { service } = fakeService();
     const told: [string, number][] = [];
-    const events = { onAnswered: (route: string, status: number) => void told.push([route, status]) };
+    const codes: string[] = [];
+    const events = {
+      onAnswered: (route: string, status: number) => void told.push([route, status]),
+      onProblem: (code: string) => void codes.push(code),
+      onCertificate: () => undefined,
+    };
     const app = await buildApp({ service, log: recordingLog().log, events }, OPTIONS);
     open.push(app);
     await app.inject(`/v1/registrations/${ID}`);
@@ -41,6 +60,7 @@ describe('the events of the HTTP server', () => {
       ['/v1/registrations/:id/renew', 202],
       ['none', 404],
     ]);
+    expect(codes).toEqual(['bad-shape', 'not-found']);
   });
 });
 
@@ -303,6 +323,75 @@ describe('the HTTP API', () => {
       '/v1/registrations/{id}/renew',
       '/v1/registrations/{id}/revoke',
     ]);
+  });
+
+  it('describes an operation by a name of its own, and a fault of the node among its answers', async () => {
+    const { app } = await appOf();
+    const document = (await app.inject('/openapi.json')).json();
+    const operations = Object.entries<Record<string, OpenApiOperation>>(document.paths).flatMap(([path, methods]) =>
+      Object.values(methods).map((operation) => ({ path, ...operation })),
+    );
+    expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
+    for (const { path, summary, operationId, responses } of operations) {
+      expect([path, typeof summary, typeof operationId]).toEqual([path, 'string', 'string']);
+      for (const [status, answer] of Object.entries(responses)) {
+        for (const code of codesIn(answer)) expect([code, PROBLEMS[code]?.status]).toEqual([code, Number(status)]);
+      }
+    }
+    const silent = operations.filter(({ responses }) => !('500' in responses)).map(({ path }) => path);
+    expect(silent).toEqual(['/healthz', '/readyz']);
+    const named = (path: string) => operations.find((operation) => operation.path === path)!.responses;
+    expect(Object.keys(named('/v1/index-sets/{id}')['200']!.headers ?? {})).toEqual(['ETag']);
+    expect(Object.keys(named('/v1/attestation')['503']!.headers ?? {})).toEqual(['Retry-After']);
+  });
+
+  const refusals = [
+    ...readFileSync(new URL('../../../../src/core/registration/refusal.ts', import.meta.url), 'utf8').matchAll(
+      /^ {2}\| '([a-z-]+)'/gm,
+    ),
+  ].map(([, code]) => code!);
+  const throws = (code: string) => () => {
+    throw new KithError(code, 'because');
+  };
+  it.each([
+    [
+      'POST',
+      '/v1/registrations',
+      'register',
+      [...refusals, 'hpke-open', 'store-full', 'registrations-full', 'internal'],
+    ],
+    ['POST', '/v1/registrations/{id}/renew', 'renew', [...refusals, 'wrong-registration', 'wrong-operation']],
+    ['POST', '/v1/registrations/{id}/revoke', 'revoke', [...refusals, 'not-ready']],
+    [
+      'POST',
+      '/v1/registrations/{id}/certificate',
+      'presentCertificate',
+      ['bad-certificate', 'no-holder', 'wants-full'],
+    ],
+    ['GET', '/v1/registrations/{id}', 'registration', ['not-ready', 'unknown-registration']],
+    ['GET', '/v1/index-sets/{id}', 'indexSet', ['since-beyond-tip', 'lookups-busy', 'not-ready', 'stopped']],
+    ['GET', '/v1/attestation', 'attestation', ['quotes-busy', 'quote-source', 'collateral-unavailable', 'timeout']],
+    [
+      'POST',
+      '/v1/recovery',
+      'enterRecoveryShare',
+      ['not-recovering', 'wrong-store', 'bad-share', 'bad-wrap', 'hpke-key'],
+    ],
+  ] as const)('describes what %s %s may answer', async (method, path, call, codes) => {
+    const nonce = path === '/v1/attestation' ? `?nonce=${'ab'.repeat(32)}` : '';
+    const url = path.replace('{id}', ID) + nonce;
+    const payload = call === 'presentCertificate' ? { certificate: 'abc' } : BOX;
+    for (const code of codes) {
+      const { app } = await appOf({ [call]: throws(code) });
+      const answered = await app.inject({ method, url, ...(method === 'POST' ? { payload } : {}) });
+      expect([answered.json().code, answered.headers['content-type']]).toEqual([
+        code,
+        'application/problem+json; charset=utf-8',
+      ]);
+      const document = (await app.inject('/openapi.json')).json();
+      const { responses } = document.paths[path][method.toLowerCase()] as OpenApiOperation;
+      expect(codesIn(responses[answered.statusCode])).toContain(code);
+    }
   });
 });
 

@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import type { NodeId } from '../../../../src/core/ids.ts';
 import {
+  countLines,
   createMetrics,
   createOperationCounter,
   createProcessWatch,
+  createRosterCounter,
   type NodeStats,
 } from '../../../../src/node/telemetry/index.ts';
-import { fakeProcess, fakeStats } from '../../../support/node-service.ts';
+import { fakeProcess, fakeStats, ID, recordingLog } from '../../../support/node-service.ts';
 
 const metricsOf = (changes: Partial<NodeStats> = {}) =>
   createMetrics({ stats: () => fakeStats(changes), runtime: () => fakeProcess });
@@ -92,6 +95,28 @@ describe('the metrics', () => {
     expect(samples.get('kith_http_requests_total{route="none",status="404"}')).toBe(1);
   });
 
+  it('count problems by code, and know when the certificate ends', async () => {
+    const metrics = metricsOf();
+    expect(samplesOf(await metrics.text()).get('kith_http_certificate_expiry_timestamp_seconds')).toBe(0);
+    metrics.http.onProblem('not-ready');
+    metrics.http.onProblem('not-ready');
+    metrics.http.onCertificate(1_800_000_000);
+    const samples = samplesOf(await metrics.text());
+    expect(samples.get('kith_http_problems_total{code="not-ready"}')).toBe(2);
+    expect(samples.get('kith_http_certificate_expiry_timestamp_seconds')).toBe(1_800_000_000);
+  });
+
+  it('show each warning of custody as 1 while it holds, and as 0 else', async () => {
+    const samples = samplesOf(await metricsOf().text());
+    const warnings = [...samples].filter(([name]) => name.startsWith('kith_custody_warning'));
+    expect(warnings.map(([name, value]) => [/"(.*)"/.exec(name)?.[1], value])).toEqual([
+      ['few-operators', 0],
+      ['own-platform', 0],
+      ['unreachable', 0],
+      ['few-holders', 1],
+    ]);
+  });
+
   it('are in a registry of their own: two nodes in one process do not mix', async () => {
     const one = metricsOf();
     const two = metricsOf({ reasons: 5 });
@@ -110,8 +135,12 @@ describe('the metrics', () => {
     const timed = described(text).filter(({ name, kind }) => kind === 'histogram' || name.includes('_seconds'));
     expect(timed.map(({ name }) => name)).toEqual([
       'kith_custody_key_release_seconds',
+      'kith_collateral_expiry_timestamp_seconds',
       'kith_process_cpu_seconds_total',
+      'kith_process_clock_timestamp_seconds',
+      'kith_process_start_timestamp_seconds',
       'kith_process_loop_delay_seconds',
+      'kith_http_certificate_expiry_timestamp_seconds',
     ]);
   });
 
@@ -128,6 +157,7 @@ describe('the metrics', () => {
   it('are those docs/OBSERVABILITY.md lists, with their types, labels and meanings', async () => {
     const metrics = metricsOf();
     metrics.http.onAnswered('none', 404);
+    metrics.http.onProblem('not-found');
     const inCode = described(await metrics.text());
     for (const { name, kind } of inCode) {
       expect(name).toMatch(/^kith_[a-z]+_[a-z_]+$/);
@@ -163,6 +193,41 @@ describe('the counter of operations', () => {
   });
 });
 
+describe('the counter of lines', () => {
+  it('hands every line on, and counts what somebody should look at', () => {
+    const { log, lines } = recordingLog();
+    const counted = countLines(log);
+    counted.log.debug('a');
+    counted.log.info('b', { n: 1 });
+    counted.log.warn('c', { n: 2 });
+    counted.log.error('d', { n: 3 });
+    counted.log.error('e');
+    expect(lines.map(({ event, fields }) => [event, fields?.['n']])).toEqual([
+      ['a', undefined],
+      ['b', 1],
+      ['c', 2],
+      ['d', 3],
+      ['e', undefined],
+    ]);
+    expect(counted.read()).toEqual({ warn: 1, error: 2 });
+  });
+});
+
+describe('the counter of rosters', () => {
+  it('counts what must not happen, and nothing else', () => {
+    const counter = createRosterCounter();
+    const nodeId = ID as NodeId;
+    const outcome = { kind: 'not-yet', signed: 0, reason: 'not-a-member', words: [] } as const;
+    counter.report({ kind: 'other-genesis', nodeId, theirs: new Uint8Array(32) });
+    counter.report({ kind: 'apart', nodeId, refused: undefined, refusedByPeer: 'malformed' });
+    counter.report({ kind: 'apart', nodeId, refused: 'malformed', refusedByPeer: undefined });
+    counter.report({ kind: 'replaced', by: nodeId });
+    counter.report({ kind: 'failed', error: new Error('disk') });
+    counter.report({ kind: 'not-joined', outcome });
+    expect(counter.read()).toEqual({ 'other-genesis': 1, apart: 2, replaced: 1, failed: 1 });
+  });
+});
+
 describe('the watch over the process', () => {
   it('reads memory, processor time and how late the event loop was', async () => {
     const watch = createProcessWatch();
@@ -176,6 +241,8 @@ describe('the watch over the process', () => {
       await turnOfTheLoop();
     }
     const { loopDelaySeconds, ...rest } = watch.read();
+    expect(rest.startSeconds).toBeLessThan(rest.clockSeconds);
+    expect(watch.read().startSeconds).toBe(rest.startSeconds);
     expect(loopDelaySeconds.max).toBeGreaterThan(0.05);
     expect(loopDelaySeconds.median).toBeLessThanOrEqual(loopDelaySeconds.max);
     for (const value of Object.values(rest)) expect(value).toBeGreaterThan(0);
