@@ -12,7 +12,7 @@ import { type ClusterProcesses, startCluster, until } from '../support/cluster-p
 import { temporaryFolder } from '../support/folder.ts';
 import { longForm } from '../support/fuzz.ts';
 import { makeOperation, makeWallet, openTarget } from '../support/load.ts';
-import { kill } from '../support/processes.ts';
+import '../support/processes.ts';
 import { madeUpLines } from '../support/replay.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { checkSet, type Expected } from '../support/set-checker.ts';
@@ -105,55 +105,6 @@ describe('three node processes', () => {
     for (const i of [0, 1]) await until('the two others', async () => (await reached(i)) === 2);
     three.heal(alone);
     for (const i of NODES) await until('all together', async () => (await reached(i)) === NODES.length);
-  });
-
-  it('let one of two boots of one disk serve, and end the other', async () => {
-    const cloned = 2;
-    const before = (await three.info(cloned))!;
-    await three.kill(cloned);
-    three.copyDisk(cloned);
-    const [copy] = await Promise.all([three.bootCopy(cloned), three.boot(cloned)]);
-    const boots = [
-      { url: three.urls[cloned]!, process: three.process(cloned) },
-      { url: copy.url, process: copy.process },
-    ];
-    const exits: (number | null | undefined)[] = boots.map(() => undefined);
-    for (const [i, { process: boot }] of boots.entries()) void boot.ended.then((code) => (exits[i] = code));
-    const phaseOf = async (url: string) => {
-      const answer = await fetch(`${url}/v1/node`).catch(() => undefined);
-      return (await answer?.json()) as { phase: string; nodeId: string } | undefined;
-    };
-    // Which of the two wins is chance; if each got the key under the same number, both have to end.
-    await until('one serves or none, and what does not has ended', async () => {
-      const told = await Promise.all(boots.map(({ url }) => phaseOf(url)));
-      const serving = told.filter((node) => node?.phase === 'ready').length;
-      expect(serving).toBeLessThan(2);
-      return exits.filter((code) => code === undefined).length === serving && exits.some((code) => code !== undefined);
-    }).catch((error: unknown) => {
-      const logs = boots.map(({ process: boot }) => boot.err().split('\n').slice(-12).join('\n'));
-      throw new Error(`exits ${exits.join()}\n${logs.join('\n\n')}`, { cause: error });
-    });
-    for (const [i, { process: boot }] of boots.entries()) {
-      if (exits[i] === undefined) continue;
-      expect(exits[i]).toBe(1);
-      expect(boot.err()).toContain('"fenced"');
-    }
-    // The node goes on with its own disk, whichever boot won.
-    if (exits[1] === undefined) await kill(copy.process);
-    await three.kill(cloned);
-    await three.boot(cloned);
-    await three.waitReady(cloned);
-    expect((await three.info(cloned))!.nodeId).toBe(before.nodeId);
-  });
-
-  it('lose the id with the disk: a wiped machine is a new member', async () => {
-    const before = (await three.info(1))!;
-    await three.kill(1);
-    three.wipe(1);
-    await three.boot(1);
-    await three.waitReady(1);
-    expect((await three.info(1))!.nodeId).not.toBe(before.nodeId);
-    await three.waitBacked(1);
   });
 
   it('stop when they are told to', async () => {

@@ -55,8 +55,6 @@ export interface ClusterProcesses {
   /** Copies the disk of a node that does not run, for `putBack`. */
   copyDisk(i: number): void;
   putBack(i: number): void;
-  /** Another machine with the saved disk of node `i`, on the same platform and at addresses of its own. */
-  bootCopy(i: number): Promise<{ readonly url: string; readonly process: Started }>;
   info(i: number): Promise<NodeFacts | undefined>;
   reasons(i: number): Promise<readonly string[] | undefined>;
   /** @returns milliseconds it took. */
@@ -128,14 +126,6 @@ const limited = ({ configuration }: Cluster, limits: ClusterProcessesOptions['li
   createCluster({ ...configuration, limits: { ...configuration.limits, ...limits } });
 
 /** Makes the cluster, starts its chain and all nodes at once; the first founds. Nobody waits for them yet. */
-/** Where a node runs: its folder and its ports. */
-interface Place {
-  readonly disk: string;
-  readonly http: number;
-  readonly listen: number;
-  readonly announce: number;
-}
-
 export async function startCluster(options: ClusterProcessesOptions): Promise<ClusterProcesses> {
   const { nodes, folder, replayPath, gated = false } = options;
   const clusterPath = join(folder, 'cluster.json');
@@ -159,17 +149,11 @@ export async function startCluster(options: ClusterProcessesOptions): Promise<Cl
   const diskOf = (i: number) => join(folder, `node-${i + 1}`);
   const savedOf = (i: number) => `${diskOf(i)}-saved`;
 
-  const placeOf = (i: number): Place => ({
-    disk: diskOf(i),
-    http: http[i]!,
-    listen: listening[i]!,
-    announce: dialled[i]!,
-  });
-  const wordsOf = (i: number, place = placeOf(i)): string[] => [
-    ...['node', '--cluster', clusterPath, '--data-dir', place.disk, '--comet-rpc', chainUrl, '--quotes', 'simulated'],
-    ...['--http', `127.0.0.1:${place.http}`, '--listen', multiaddrOf(place.listen)],
+  const wordsOf = (i: number): string[] => [
+    ...['node', '--cluster', clusterPath, '--data-dir', diskOf(i), '--comet-rpc', chainUrl, '--quotes', 'simulated'],
+    ...['--http', `127.0.0.1:${http[i]}`, '--listen', multiaddrOf(listening[i]!)],
     // Nobody may learn of a way around the gates.
-    ...['--announce', multiaddrOf(place.announce)],
+    ...['--announce', multiaddrOf(dialled[i]!)],
     ...['--simulated-platform', `op-${i + 1}/m`, '--json', ...(i === 0 && nodes > 1 ? ['--found'] : [])],
     ...dialled.flatMap((port, to) => (to === i ? [] : ['--bootstrap', multiaddrOf(port)])),
     ...(options.node ?? []),
@@ -216,11 +200,6 @@ export async function startCluster(options: ClusterProcessesOptions): Promise<Cl
       stopped(i);
       rmSync(diskOf(i), { recursive: true, force: true });
       cpSync(savedOf(i), diskOf(i), { recursive: true });
-    },
-    async bootCopy(i) {
-      const [port, listen] = (await freePorts(2)) as [number, number];
-      const words = wordsOf(i, { disk: savedOf(i), http: port, listen, announce: listen });
-      return { url: `http://127.0.0.1:${port}`, process: await startKith(...words) };
     },
     info,
     reasons,

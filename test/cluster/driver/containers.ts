@@ -1,7 +1,7 @@
 // Machines as containers of the image that is shipped, on a network of their own. A second network, on which they do
 // not see one another, carries what this test asks them, so that a node cut off from the others still answers.
 
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -70,6 +70,17 @@ function buildImages(): Promise<void> {
 
 const imageOf = (build: Build): string => (build === 'now' ? IMAGE : `${IMAGE}-${build}`);
 
+/** The process whose containers these are. */
+const OWNED_BY = 'kith-test';
+
+/** Of runs that were killed: nobody else ends them. */
+async function removeAbandoned(): Promise<void> {
+  const format = `{{.ID}} {{.Label "${OWNED_BY}"}}`;
+  const lines = (await docker('ps', '-a', '--filter', `label=${OWNED_BY}`, '--format', format)).split('\n');
+  const abandoned = lines.map((line) => line.split(' ')).filter(([, pid]) => pid && !existsSync(`/proc/${pid}`));
+  if (abandoned.length > 0) await docker('rm', '-f', ...abandoned.map(([id]) => id!));
+}
+
 interface Machine extends MachineOptions {
   readonly http: number;
   readonly admin: number;
@@ -83,6 +94,7 @@ interface Machine extends MachineOptions {
 
 export async function createContainers(): Promise<Driver> {
   await buildImages();
+  await removeAbandoned();
   const folder = mkdtempSync(join(tmpdir(), 'kith-containers-'));
   chmodSync(folder, 0o755);
   const id = folder
@@ -104,7 +116,20 @@ export async function createContainers(): Promise<Driver> {
 
   const containerOf = (name: string) => `kith-${id}-${name}`;
   const hardened = (container: string, publish: readonly string[]) => [
-    ...['create', '--name', container, '--hostname', container, '--network', api, '--read-only', '--tmpfs', '/tmp'],
+    ...[
+      'create',
+      '--label',
+      `${OWNED_BY}=${process.pid}`,
+      '--name',
+      container,
+      '--hostname',
+      container,
+      '--network',
+      api,
+      '--read-only',
+      '--tmpfs',
+      '/tmp',
+    ],
     ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges:true', '--ulimit', 'core=0', '--no-healthcheck'],
     ...publish.flatMap((port) => ['-p', `127.0.0.1:${port}`]),
   ];

@@ -43,6 +43,9 @@ const POST_EVERY_MS = 50;
 
 const OPERATORS = ['a', 'b', 'c'];
 
+/** Of GET /v1/node. */
+export type Facts = NodeFacts & { readonly configVersion: number };
+
 export interface Load {
   /** Ends it. @returns how many operations were acknowledged meanwhile. @throws if one never was. */
   stop(): Promise<number>;
@@ -54,7 +57,9 @@ export interface Fleet {
   cluster(): Cluster;
   /** Machines that are members and should answer. */
   readonly members: Set<string>;
-  info(name: string): Promise<(NodeFacts & { readonly configVersion: number; readonly nodeId: string }) | undefined>;
+  info(name: string): Promise<Facts | undefined>;
+  /** The same, asked until it answers. */
+  facts(name: string): Promise<Facts>;
   reasons(name: string): Promise<readonly string[]>;
   /** A further machine, which joins by the others. */
   add(name: string, options?: { platform?: string; build?: Build }): Promise<void>;
@@ -262,6 +267,14 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     cluster,
     members,
     info,
+    async facts(name) {
+      let told: Facts | undefined;
+      await explained(`${name} answers`, [name], async () => {
+        told = await info(name);
+        return told !== undefined;
+      });
+      return told!;
+    },
     reasons,
     async add(name, { platform, build = 'now' } = {}) {
       const operator = OPERATORS[machines.length % OPERATORS.length]!;

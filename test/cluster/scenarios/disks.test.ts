@@ -1,7 +1,7 @@
 // Five nodes and their disks: lost, put back to an old state, copied, full; and nodes that lose their memory together.
 // Each scenario runs alone: npx vitest run --project cluster -t NAME. KITH_CLUSTER_DRIVER chooses what machines are.
 
-import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -43,17 +43,17 @@ async function while_(name: string, work: () => Promise<void>): Promise<void> {
 
 describe('disks of five nodes', { timeout: SCENARIO_MS }, () => {
   it('that are wiped come back as another node with everything', async () => {
-    const before = (await fleet.info('node-2'))!.nodeId;
+    const before = (await fleet.facts('node-2')).nodeId;
     await while_('node-2', async () => {
       await fleet.driver.emptyFolder(fleet.driver.disk('node-2'));
       await fleet.register(2);
     });
-    expect((await fleet.info('node-2'))!.nodeId).not.toBe(before);
+    expect((await fleet.facts('node-2')).nodeId).not.toBe(before);
     await fleet.check();
   });
 
   it('that are put back to an old state are told so by the others, and brought up to date', async () => {
-    const before = (await fleet.info('node-3'))!.nodeId;
+    const before = (await fleet.facts('node-3')).nodeId;
     const saved = `${fleet.driver.disk('node-3')}-saved`;
     await while_('node-3', () => fleet.driver.copyFolder(fleet.driver.disk('node-3'), saved));
     await fleet.register(5, 'node-3');
@@ -63,14 +63,14 @@ describe('disks of five nodes', { timeout: SCENARIO_MS }, () => {
       await fleet.register(2);
     });
     rmSync(saved, { recursive: true, force: true });
-    expect((await fleet.info('node-3'))!.nodeId).toBe(before);
+    expect((await fleet.facts('node-3')).nodeId).toBe(before);
     expect((await fleet.driver.log('node-3')).slice(log)).toContain('"rollback"');
     await fleet.check();
   });
 
   it('that are cloned and started twice serve from one boot at most, and the other has ended', async () => {
     const name = 'node-4';
-    const before = (await fleet.info(name))!.nodeId;
+    const before = (await fleet.facts(name)).nodeId;
     await fleet.add('clone', { platform: 'a/node-4' });
     await while_(name, () => fleet.driver.copyFolder(fleet.driver.disk(name), fleet.driver.disk('clone')));
     await fleet.driver.start('clone');
@@ -94,7 +94,7 @@ describe('disks of five nodes', { timeout: SCENARIO_MS }, () => {
     for (const boot of [name, 'clone']) if (!(boot in ended)) await fleet.driver.kill(boot);
     await fleet.driver.start(name);
     await fleet.waitReady(name);
-    expect((await fleet.info(name))!.nodeId).toBe(before);
+    expect((await fleet.facts(name)).nodeId).toBe(before);
     await fleet.check();
   });
 
@@ -103,7 +103,7 @@ describe('disks of five nodes', { timeout: SCENARIO_MS }, () => {
     const ballast = join(own, 'ballast');
     const { bavail, bsize } = statfsSync(own);
     await must('fallocate', ['-l', String(Number(bavail) * Number(bsize)), ballast], ACT_MS);
-    const { heights } = (await fleet.info(name))!;
+    const { heights } = await fleet.facts(name);
     const { id } = fleet.cluster();
     const target = await openTarget({ random: systemRandom }, id, fleet.driver.url(name));
     const statuses: number[] = [];
@@ -167,5 +167,10 @@ describe('five nodes that lose their memory', { timeout: SCENARIO_MS }, () => {
       expect(JSON.parse(out)).toMatchObject({ status });
     }
     await fleet.check();
+    const aside = join(fleet.driver.disk('node-1'), 'set-aside', '1');
+    expect(readdirSync(aside).sort()).toEqual(['header', 'imported', 'sealed']);
+    const recovery = async (name: string) => (await fetch(`${fleet.driver.url(name)}/v1/recovery`)).json();
+    expect(await recovery('node-1')).toMatchObject({ state: 'none' });
+    expect(await recovery('node-3')).toMatchObject({ state: 'total-restart' });
   });
 });

@@ -27,7 +27,7 @@ async function refused(name: string, build: 'now' | 'next' | 'lying', word: stri
   const there = await fleet.info(name);
   expect(there?.members ?? 0).toBe(0);
   expect(['attesting', 'recovering']).toContain(there?.phase);
-  for (const member of fleet.members) expect((await fleet.info(member))!.members).toBe(fleet.members.size);
+  for (const member of fleet.members) expect((await fleet.facts(member)).members).toBe(fleet.members.size);
   await fleet.driver.kill(name);
 }
 
@@ -62,7 +62,7 @@ describe('a cluster of five nodes', { timeout: SCENARIO_MS }, () => {
       await again.stop();
       await fleet.check();
     }
-    expect((await fleet.info('node-1'))!.members).toBe(6);
+    expect((await fleet.facts('node-1')).members).toBe(6);
     // Whoever left may come back.
     await fleet.driver.start('node-2');
     fleet.members.add('node-2');
@@ -77,7 +77,7 @@ describe('a cluster of five nodes', { timeout: SCENARIO_MS }, () => {
     expect(fleet.cluster().configuration.policy.measurements).toHaveLength(2);
     const before = new Map<string, string>();
     for (const name of [...fleet.members]) {
-      before.set(name, (await fleet.info(name))!.nodeId);
+      before.set(name, (await fleet.facts(name)).nodeId);
       fleet.members.delete(name);
       expect(await fleet.driver.stop(name)).toBe(0);
       fleet.driver.setBuild(name, 'next');
@@ -87,7 +87,7 @@ describe('a cluster of five nodes', { timeout: SCENARIO_MS }, () => {
     }
     await load.stop();
     await fleet.check();
-    for (const [name, nodeId] of before) expect((await fleet.info(name))!.nodeId).toBe(nodeId);
+    for (const [name, nodeId] of before) expect((await fleet.facts(name)).nodeId).toBe(nodeId);
 
     const { policy } = fleet.cluster().configuration;
     const measurements = policy.measurements.filter(({ rtmr2 }) => old.every((one) => one.rtmr2 !== rtmr2));
