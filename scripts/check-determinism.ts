@@ -59,6 +59,7 @@ const SYNCHRONOUS_CRYPTO: ReadonlySet<string> = new Set([
   'createPrivateKey',
   'createPublicKey',
   'diffieHellman',
+  'hash',
   'KeyObject',
   'sign',
   'verify',
