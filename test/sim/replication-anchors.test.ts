@@ -1,7 +1,9 @@
-// What whole nodes learn by other ways than pushes and pulls: anchors on the chain, and audits.
+// What whole nodes learn by other ways than pushes and pulls: anchors on the chain, and audits. KITH_LONG=1 misses 5,000
+// operations and 2,000 blocks.
 
 import { describe, expect, it } from 'vitest';
 import type { RegId } from '../../src/core/ids.ts';
+import { longForm } from '../support/fuzz.ts';
 import type { SimCluster, SimMachine } from '../support/sim-cluster.ts';
 import { holdsAll, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
 import { foundedWorld } from '../support/sim-world.ts';
@@ -25,16 +27,16 @@ describe('a node that pulls nothing', () => {
     await sim.until(() => holdsAll(c, sim, early), 10);
     await blocksOneByOne(sim, 25);
     c.crash();
-    const late = usersOf('late', 5);
+    const late = usersOf('late', longForm ? 5_000 : 5);
     for (const who of late) await userAt(sim, a, who).register();
-    await blocksOneByOne(sim, 45);
+    await blocksOneByOne(sim, longForm ? 2_000 : 45);
     // The log that has them is of a boot that is over: nobody pushes it.
     a.crash();
     await sim.clock.advance(1_000);
     a.boot();
     await sim.until(() => a.ready, 60);
     c.boot({ replication: { pull: false } });
-    await sim.until(() => holdsAll(c, sim, late), 240);
+    await sim.until(() => holdsAll(c, sim, late), longForm ? 3_600 : 240);
     const found = c.logged('anchored-found', 'operations') as number[];
     expect(found.reduce((sum, count) => sum + count, 0)).toBe(late.length);
     expect(c.logged('snapshot-taken')).toEqual([]);

@@ -1,6 +1,8 @@
-// Whole nodes that were away, lost their disk, or are new: they become ready with everything.
+// Whole nodes that were away, lost their disk, or are new: they become ready with everything. KITH_LONG=1 takes 5,000
+// operations and 2,000 blocks.
 
 import { describe, expect, it } from 'vitest';
+import { longForm } from '../support/fuzz.ts';
 import type { SimMachine } from '../support/sim-cluster.ts';
 import { holdsAll, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
 import { allBacked, foundedWorld } from '../support/sim-world.ts';
@@ -11,7 +13,12 @@ type Users = ReturnType<typeof usersOf>;
 type World = Awaited<ReturnType<typeof foundedWorld>>;
 
 /** Registers these at two nodes in turn, some of them revoked again, while blocks are made. */
-async function goOn({ sim }: World, [a, b]: readonly [SimMachine, SimMachine], users: Users): Promise<Users> {
+async function goOn(
+  { sim }: World,
+  [a, b]: readonly [SimMachine, SimMachine],
+  users: Users,
+  { blocksOfFive = 1 } = {},
+): Promise<Users> {
   const left: Users = [];
   for (const [i, who] of users.entries()) {
     const at = i % 2 === 0 ? a : b;
@@ -21,7 +28,7 @@ async function goOn({ sim }: World, [a, b]: readonly [SimMachine, SimMachine], u
       await sim.clock.advance(1_000);
       await userAt(sim, at, who).revoke(sim.devnet.tip);
     }
-    if (i % 5 === 0) sim.devnet.advance(1);
+    if (i % 5 === 0) sim.devnet.advance(blocksOfFive);
   }
   return left;
 }
@@ -33,7 +40,8 @@ describe('a node that was away', () => {
     const [a, b, c] = machines as Three;
     c.crash();
     await sim.clock.advance(1_000);
-    const left = await goOn(world, [a, b], usersOf('away', 150));
+    const missed = usersOf('away', longForm ? 5_000 : 150);
+    const left = await goOn(world, [a, b], missed, { blocksOfFive: longForm ? 2 : 1 });
     c.boot();
     await sim.until(() => c.ready, 60);
     expect(holdsAll(c, sim, left)).toBe(true);
