@@ -21,7 +21,7 @@ ENV NODE_ENV=production KITH_DATA_DIR=/data KITH_HTTP=0.0.0.0:8080 KITH_LISTEN=/
 # Volumes take the owner of the folder they are mounted at when they are new.
 RUN install -d -o 10001 -g 10001 /data /cluster && ln -s /app/dist/cli/main.js /usr/local/bin/kith
 WORKDIR /app
-COPY --from=build /src/package.json /src/LICENSE* ./
+COPY package.json LICENSE ./
 COPY --from=build /src/node_modules node_modules
 COPY --from=build /src/dist dist
 USER 10001:10001
