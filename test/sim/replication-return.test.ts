@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { SimMachine } from '../support/sim-cluster.ts';
 import { holdsAll, replicatingWorld, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
 import { allBacked } from '../support/sim-world.ts';
-import { createTestDisk } from '../support/test-node.ts';
+import { createTestDisk } from '../support/test-disk.ts';
 
 type Three = [SimMachine, SimMachine, SimMachine];
 type Users = ReturnType<typeof usersOf>;

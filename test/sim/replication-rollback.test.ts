@@ -11,7 +11,7 @@ import {
   userAt,
   usersOf,
 } from '../support/sim-replication.ts';
-import { copyDisk } from '../support/test-node.ts';
+import { copyDisk } from '../support/test-disk.ts';
 
 type Three = [SimMachine, SimMachine, SimMachine];
 

@@ -25,7 +25,9 @@ import { createTestMesh, type TestNode, type TestNodeOptions } from './mesh.ts';
 import { createLife, type Life, mortalClock, mortalDisk, mortalTransport, type PortCall } from './mortal.ts';
 import { fakeProcess } from './node-service.ts';
 import { seededRandom } from './seeded-random.ts';
-import { createTestDisk, type LogLine, type TestDisk, testCluster } from './test-node.ts';
+import { testCluster } from './test-cluster.ts';
+import { createTestDisk, type TestDisk } from './test-disk.ts';
+import type { LogLine } from './test-node.ts';
 
 /** What chance in simulations begins with. */
 export const SIM_SEED = process.env['KITH_SEED'] ?? '1';
