@@ -20,6 +20,8 @@ export interface BundleOptions {
   /** An ES module for Node; its folder is made. */
   readonly outfile: string;
   readonly mutant?: { readonly changes: readonly Change[] } | undefined;
+  /** Another file than the simulator's command, from the root of the project. */
+  readonly entry?: string;
 }
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -77,10 +79,10 @@ function ownFiles(changes: readonly Change[]): Plugin {
 }
 
 /** @throws Error if the mutant does not apply, or changes a file that the simulator does not reach. */
-export async function bundle({ mutant, outfile }: BundleOptions): Promise<void> {
+export async function bundle({ mutant, outfile, entry = ENTRY }: BundleOptions): Promise<void> {
   await build({
     absWorkingDir: ROOT,
-    entryPoints: [ENTRY],
+    entryPoints: [entry],
     outfile,
     bundle: true,
     platform: 'node',
