@@ -14,7 +14,7 @@ import type { SimulatedPlatform } from '../../src/attestation/simulated/pki.ts';
 import type { NodeId } from '../../src/core/ids.ts';
 import type { Clock, Random } from '../../src/core/ports.ts';
 import type { Devnet } from '../../src/devnet/index.ts';
-import { createInlineExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
+import { createInlineExecutor, type DetectionExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
 import type { Transport as WireTransport } from '../../src/indexer/codec.ts';
 import { createCometClient, createCometSource } from '../../src/indexer/index.ts';
 import type { LogFields } from '../../src/node/log.ts';
@@ -61,6 +61,8 @@ export interface MachineOptions {
 export interface SimClusterOptions {
   /** What chance begins with; KITH_SEED if absent. */
   readonly seed?: string;
+  /** What detects in each machine; inline if absent. */
+  readonly executor?: (deps: { readonly clock: Clock }) => DetectionExecutor;
   /** Told of each line that a machine logs. */
   readonly onLine?: (machine: string, line: LogLine) => void;
 }
@@ -137,7 +139,7 @@ function platformOf(operator: string, name: string): SimulatedPlatform {
 export function createSimCluster(
   devnet: Devnet,
   cluster = testCluster({ allowUnbacked: false }),
-  { seed = SIM_SEED, onLine }: SimClusterOptions = {},
+  { seed = SIM_SEED, executor = createInlineExecutor, onLine }: SimClusterOptions = {},
 ): SimCluster {
   const clock = createManualClock(NOW * 1000);
   const network = createMemoryNetwork({ clock, onLink: (ended) => setMaxListeners(LISTENERS_MAX, ended) });
@@ -185,7 +187,7 @@ export function createSimCluster(
           sources: [
             createCometSource({ transport: endpoint, clock: own, decodable: isDecodableFlag }, { textPrefix: 'kith/' }),
           ],
-          executor: createInlineExecutor({ clock: own }),
+          executor: executor({ clock: own }),
           chainClients: [createCometClient({ transport: endpoint, clock: own }, { textPrefix: 'kith/' })],
           custody: { kind: 'members', transport: mortalTransport(transport, life) },
           quoteSource: given.quotes?.(genuine) ?? genuine,

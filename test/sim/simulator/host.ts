@@ -1,0 +1,180 @@
+// A machine of the simulator with the host that owns it: the disk, clock and endpoint of the chain that the host shows to
+// the node, well or otherwise.
+
+import { concatBytes } from '../../../src/core/bytes.ts';
+import type { Clock } from '../../../src/core/ports.ts';
+import type { BatchFate, KeyValueOp } from '../../../src/node/store/index.ts';
+import type { PortCall } from '../../support/mortal.ts';
+import type { BootOptions, SimCluster, SimMachine } from '../../support/sim-cluster.ts';
+import { createTestDisk, type TestDisk } from '../../support/test-disk.ts';
+import { createEndpoint, type Endpoint } from './endpoint.ts';
+
+export type Standing =
+  /** Not begun yet. */
+  | 'new'
+  | 'up'
+  /** Crashed or stopped; comes back. */
+  | 'down'
+  /** Has left its cluster for good. */
+  | 'gone';
+
+/** What the disk does with the next batches. */
+export type DiskMode = 'well' | 'full' | 'torn' | 'slow';
+
+/** A disk as it was, to be put back. */
+export interface DiskImages {
+  readonly header: Uint8Array | undefined;
+  readonly sealed: ReadonlyMap<string, Uint8Array>;
+  readonly chain: ReadonlyMap<string, Uint8Array>;
+}
+
+export interface Host {
+  readonly index: number;
+  readonly name: string;
+  /** Number of the machine whose disk it began with: its own unless it is a clone. */
+  readonly twinOf: number;
+  readonly machine: SimMachine;
+  readonly disk: TestDisk;
+  readonly endpoint: Endpoint;
+  standing: Standing;
+  diskMode: DiskMode;
+  slowMs: number;
+  /** Added to what its clock says. */
+  skewMs: number;
+  /** Whether its processors stand still: timers fire when it goes on. */
+  paused: boolean;
+  /** Told of each call that changes something outside. */
+  onCall: ((kind: PortCall) => void) | undefined;
+  /** Boots so far. */
+  boots: number;
+  /** Whether somebody changed, lost or copied its disk: what it said before proves nothing any more. */
+  tampered: boolean;
+  /** Whether its store may be damaged, so that a node on it ends. */
+  damaged: boolean;
+  boot(options?: BootOptions): void;
+  crash(keep?: number): void;
+  resume(): void;
+  images(): Promise<DiskImages>;
+  putBack(images: DiskImages): Promise<void>;
+  /** The disk is lost, with what was set aside on it. */
+  wipe(): Promise<void>;
+}
+
+export interface HostDeps {
+  readonly sim: SimCluster;
+  /** Is given everything that is written to a disk. */
+  readonly witness: (host: string, bytes: Uint8Array) => void;
+}
+
+export interface HostOptions {
+  readonly index: number;
+  readonly name: string;
+  /** Whose platform and disk it has; its own if absent. */
+  readonly cloneOf?: { readonly host: Host; readonly images: DiskImages };
+}
+
+export function createHost({ sim, witness }: HostDeps, options: HostOptions): Host {
+  const { name, index, cloneOf } = options;
+  const images = cloneOf?.images;
+  let held: (() => void)[] = [];
+
+  function fateOf(ops: readonly KeyValueOp[]): BatchFate | Promise<BatchFate> {
+    for (const op of ops) witness(name, op.kind === 'put' ? concatBytes(op.key, op.value) : op.key);
+    switch (host.diskMode) {
+      case 'well':
+        return 'written';
+      case 'slow':
+        return new Promise((resolve) => sim.clock.schedule(host.slowMs, () => resolve('written')));
+      default:
+        return host.diskMode;
+    }
+  }
+  const disk = witnessed(
+    createTestDisk({
+      sealed: { onBatch: fateOf, ...(images && { image: images.sealed }) },
+      chain: { onBatch: fateOf, ...(images && { image: images.chain }) },
+    }),
+    (bytes) => witness(name, bytes),
+  );
+  const hostClock = (genuine: Clock): Clock => ({
+    now: () => genuine.now() + host.skewMs,
+    monotonic: () => genuine.monotonic(),
+    schedule: (delayMs, callback) =>
+      genuine.schedule(delayMs, () => {
+        if (host.paused) held.push(callback);
+        else callback();
+      }),
+  });
+  const endpoint = createEndpoint();
+  const platform = cloneOf?.host.name ?? name;
+  const machine = sim.machine(name, {
+    disk,
+    hostClock,
+    endpoint: endpoint.around,
+    platform,
+    operator: `op-${platform}`,
+    address: `/memory/${name}`,
+  });
+
+  const host: Host = {
+    index,
+    name,
+    twinOf: cloneOf?.host.twinOf ?? index,
+    machine,
+    disk,
+    endpoint,
+    standing: 'new',
+    diskMode: 'well',
+    slowMs: 0,
+    skewMs: 0,
+    paused: false,
+    onCall: undefined,
+    boots: 0,
+    tampered: false,
+    damaged: false,
+    boot(bootOptions = {}) {
+      host.boots += 1;
+      host.standing = 'up';
+      host.resume();
+      machine.boot({ ...bootOptions, onCall: (kind) => host.onCall?.(kind) });
+    },
+    crash(keep = 0) {
+      if (host.standing !== 'up') return;
+      host.standing = 'down';
+      machine.crash(keep);
+    },
+    resume() {
+      host.paused = false;
+      const late = held;
+      held = [];
+      for (const callback of late) sim.clock.schedule(0, callback);
+    },
+    async images() {
+      return { header: await disk.header.read(), sealed: disk.sealed.image(), chain: disk.chain().image() };
+    },
+    async putBack({ header, sealed, chain }) {
+      disk.sealed.replace(sealed);
+      disk.chain().replace(chain);
+      if (header) await disk.header.write(header);
+    },
+    async wipe() {
+      await disk.setAside();
+      disk.aside.length = 0;
+      disk.chain().replace(new Map());
+    },
+  };
+  return host;
+}
+
+/** The same disk, whose header file is seen by a witness as well. */
+function witnessed(disk: TestDisk, see: (bytes: Uint8Array) => void): TestDisk {
+  const { header: inner } = disk;
+  const header = {
+    read: () => inner.read(),
+    write(bytes: Uint8Array) {
+      see(bytes);
+      return inner.write(bytes);
+    },
+  };
+  return Object.defineProperty(disk, 'header', { value: header });
+}

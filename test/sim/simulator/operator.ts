@@ -1,0 +1,111 @@
+// What honest operators do while the hosts of some of them misbehave: they replace disks that a node will not open, end
+// boots that are fenced, enter recovery shares, and begin anew where a whole cluster has lost its keys.
+
+import { enterShare, waitingAt } from '../../support/recovery-holders.ts';
+import type { Host } from './host.ts';
+import { upHosts, type World } from './world.ts';
+
+/** How long an operator looks at a node that does not come up. */
+const PATIENCE_MS = 5_000;
+/** How long shares are waited for before the holders of recovery keys are called. */
+const RECOVERY_AFTER_MS = 20_000;
+/** Of the three holders, the two that come. */
+const HOLDERS = [1, 3];
+
+export interface Operator {
+  /** Once a second. */
+  step(world: World): void;
+}
+
+export function createOperator(): Operator {
+  /** Since when something is so, by what it is. */
+  const since = new Map<string, number>();
+  const entering = new Set<string>();
+
+  /** Whether it has been so for `ms`. */
+  function lasts(world: World, what: string, is: boolean, ms: number): boolean {
+    if (!is) {
+      since.delete(what);
+      return false;
+    }
+    const began = since.get(what) ?? world.nowMs;
+    since.set(what, began);
+    return world.nowMs - began >= ms;
+  }
+
+  function failedToStart(world: World, host: Host): void {
+    const boot = `${host.name} boot ${host.boots}`;
+    const failed = host.machine.lines.some(({ event }) => event === 'start-failed');
+    if (!lasts(world, `${boot} failed`, failed, PATIENCE_MS)) return;
+    const why = host.machine.logged('start-failed', 'reason').at(-1);
+    if (!host.damaged) world.violate('starts', `${host.name} does not start on a disk that nobody changed: ${why}`);
+    world.say('operator', `replaces the disk of ${host.name}: ${why}`);
+    host.crash();
+    host.damaged = false;
+    host.machine.lines.length = 0;
+    world.detach('a new disk', async () => {
+      await host.wipe();
+      if (host.standing === 'down') host.boot({ cluster: world.cluster, found: false });
+    });
+  }
+
+  function fenced(world: World, host: Host): void {
+    const { phase } = host.machine.node.service.readiness();
+    if (!lasts(world, `${host.name} boot ${host.boots} fenced`, phase === 'fenced', PATIENCE_MS)) return;
+    world.say('operator', `ends ${host.name}, which is fenced`);
+    const twins = world.hosts.filter((other) => other !== host && other.twinOf === host.twinOf);
+    if (twins.some(({ standing }) => standing === 'up')) {
+      host.crash();
+      host.standing = 'gone';
+      return;
+    }
+    // Nobody else runs it: a restart takes a higher incarnation.
+    host.crash();
+    host.boot({ cluster: world.cluster, found: false });
+  }
+
+  function recovery(world: World, host: Host): void {
+    const stores = waitingAt(host.machine.node);
+    for (const store of stores) {
+      const what = `${host.name} boot ${host.boots} ${store.storeIdHash}`;
+      if (!lasts(world, what, world.calm, RECOVERY_AFTER_MS) || entering.has(what)) continue;
+      entering.add(what);
+      world.say('operator', `enters recovery shares at ${host.name}`);
+      world.detach('recovery', async () => {
+        for (const holder of HOLDERS) {
+          await enterShare(host.machine.node, world.sim.cluster, holder, store).catch((error: unknown) => {
+            world.say('operator', `share ${holder} at ${host.name}: ${error}`);
+            entering.delete(what);
+          });
+        }
+      });
+    }
+  }
+
+  /** A cluster of which nobody has a key left is founded again by the first that waits. */
+  function foundAgain(world: World): void {
+    const hosts = upHosts(world);
+    const waiting = hosts.filter(({ machine }) => {
+      const { phase, reasons } = machine.node.service.readiness();
+      return phase === 'recovering' && reasons.some((reason) => reason.includes('waiting for a second member'));
+    });
+    const isLost = hosts.length > 1 && waiting.length === hosts.length;
+    if (!lasts(world, 'nobody serves', isLost && world.calm, PATIENCE_MS)) return;
+    since.delete('nobody serves');
+    const [first] = waiting as [Host];
+    world.say('operator', `founds anew with ${first.name}`);
+    first.crash();
+    first.boot({ cluster: world.cluster, found: true });
+  }
+
+  return {
+    step(world) {
+      for (const host of upHosts(world)) {
+        failedToStart(world, host);
+        if (host.standing === 'up') fenced(world, host);
+        if (host.standing === 'up') recovery(world, host);
+      }
+      foundAgain(world);
+    },
+  };
+}
