@@ -54,6 +54,8 @@ export interface MachineOptions {
   readonly random?: (genuine: Random) => Random;
   /** The clock that its host shows it, in place of the one of all. */
   readonly hostClock?: (genuine: Clock) => Clock;
+  /** Stands between it and the network. */
+  readonly transport?: (genuine: Transport) => Transport;
   /** Stands between it and its endpoint of the chain. */
   readonly endpoint?: (genuine: WireTransport) => WireTransport;
 }
@@ -171,7 +173,8 @@ export function createSimCluster(
           lines.push(line);
           onLine?.(name, line);
         };
-      const transport = network.transport({ bootKey: random.bytes(32), address });
+      const reached = network.transport({ bootKey: random.bytes(32), address });
+      const transport = given.transport?.(reached) ?? reached;
       const genuine = createSimulatedSource(
         { clock: own },
         platform,

@@ -4,6 +4,7 @@
 import { concatBytes } from '../../../src/core/bytes.ts';
 import type { Clock } from '../../../src/core/ports.ts';
 import type { BatchFate, KeyValueOp } from '../../../src/node/store/index.ts';
+import type { Transport } from '../../../src/p2p/index.ts';
 import type { PortCall } from '../../support/mortal.ts';
 import type { BootOptions, SimCluster, SimMachine } from '../../support/sim-cluster.ts';
 import { createTestDisk, type TestDisk } from '../../support/test-disk.ts';
@@ -62,6 +63,8 @@ export interface Host {
 
 export interface HostDeps {
   readonly sim: SimCluster;
+  /** Stands between a machine and the network. */
+  readonly transport: (host: string, genuine: Transport) => Transport;
   /** Is given everything that is written to a disk. */
   readonly witness: (host: string, bytes: Uint8Array) => void;
 }
@@ -73,7 +76,7 @@ export interface HostOptions {
   readonly cloneOf?: { readonly host: Host; readonly images: DiskImages };
 }
 
-export function createHost({ sim, witness }: HostDeps, options: HostOptions): Host {
+export function createHost({ sim, transport, witness }: HostDeps, options: HostOptions): Host {
   const { name, index, cloneOf } = options;
   const images = cloneOf?.images;
   let held: (() => void)[] = [];
@@ -110,6 +113,7 @@ export function createHost({ sim, witness }: HostDeps, options: HostOptions): Ho
   const machine = sim.machine(name, {
     disk,
     hostClock,
+    transport: (genuine) => transport(name, genuine),
     endpoint: endpoint.around,
     platform,
     operator: `op-${platform}`,

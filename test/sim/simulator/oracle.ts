@@ -11,6 +11,8 @@ export interface Signed {
   readonly opId: string;
   /** A quorum has said that it has it. */
   acknowledged: boolean;
+  /** Members whose receipts the user was shown. */
+  readonly givers: Set<string>;
 }
 
 /**
@@ -67,7 +69,7 @@ export function createOracle(): Oracle {
       const opId = operationId(operation);
       const known = of(user).find((other) => other.opId === opId);
       if (known) return known;
-      const signed: Signed = { user, operation, opId, acknowledged: false };
+      const signed: Signed = { user, operation, opId, acknowledged: false, givers: new Set() };
       of(user).push(signed);
       return signed;
     },

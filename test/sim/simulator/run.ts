@@ -5,6 +5,7 @@ import { FAULT_KINDS } from './faults/all.ts';
 import type { PlannedFault } from './faults/kind.ts';
 import { createBoots } from './invariants/boots.ts';
 import { checkBounds } from './invariants/bounds.ts';
+import { checkOwnWord } from './invariants/own-word.ts';
 import { checkServed, createShown } from './invariants/registrations.ts';
 import { notYetWhole } from './invariants/whole.ts';
 import { createOperator } from './operator.ts';
@@ -177,6 +178,7 @@ function createLook(world: World): (tick: number) => void {
     shown.check(world);
     checkServed(world);
     boots.check(world);
+    checkOwnWord(world);
     if (tick % BOUNDS_EVERY === 0) checkBounds(world);
   };
 }

@@ -3,6 +3,8 @@
 
 import type { Cluster } from '../../../src/attestation/index.ts';
 import { createDevnet, type Devnet } from '../../../src/devnet/index.ts';
+import type { Transport } from '../../../src/p2p/index.ts';
+import { watchFrames } from '../../support/frame-watch.ts';
 import { recoveryOfThree } from '../../support/recovery-holders.ts';
 import { createSimCluster, type SimCluster } from '../../support/sim-cluster.ts';
 import { testCluster } from '../../support/test-cluster.ts';
@@ -10,6 +12,7 @@ import { createRememberingExecutor } from './detection.ts';
 import { createDraw, type Draw } from './draw.ts';
 import type { PlannedFault } from './faults/kind.ts';
 import { createHost, type Host, type HostOptions } from './host.ts';
+import { checkLine } from './invariants/never-said.ts';
 import { createMarks, type Marks } from './marks.ts';
 import { createSimNetwork, type SimNetwork } from './network.ts';
 import { createOracle, type Oracle } from './oracle.ts';
@@ -69,8 +72,10 @@ export function createWorld(plan: Plan, trace: Trace): World {
   const sim = createSimCluster(devnet, cluster, {
     seed: `simulator ${plan.seed}`,
     executor: createRememberingExecutor,
-    onLine(machine, { level, event, fields }) {
+    onLine(machine, line) {
+      const { level, event, fields } = line;
       say(machine, `${level} ${event} ${JSON.stringify(fields)}`);
+      checkLine(world, machine, line);
     },
   });
   const marks = createMarks((where, names) => {
@@ -80,6 +85,8 @@ export function createWorld(plan: Plan, trace: Trace): World {
     trace.mix(sim.clock.monotonic(), bytes.length, bytes[bytes.length >> 1] ?? 0, bytes[bytes.length - 1] ?? 0);
     marks.scan(bytes, () => `on the way from ${from} to ${to} (${protocol})`);
   });
+  const transport = (host: string, genuine: Transport): Transport =>
+    watchFrames(genuine, (what) => world.violate('numbers-once', `${host} sends ${what}`));
   const witness = (host: string, bytes: Uint8Array): void => {
     trace.mix(sim.clock.monotonic(), bytes.length, bytes[bytes.length - 1] ?? 0);
     marks.scan(bytes, () => `on the disk of ${host}`);
@@ -111,7 +118,7 @@ export function createWorld(plan: Plan, trace: Trace): World {
       return forked;
     },
     addHost(options) {
-      const host = createHost({ sim, witness }, { ...options, index: hosts.length });
+      const host = createHost({ sim, transport, witness }, { ...options, index: hosts.length });
       hosts.push(host);
       return host;
     },

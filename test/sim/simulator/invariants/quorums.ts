@@ -14,7 +14,11 @@ export function checkReceipts(world: World, host: Host, signed: Signed, answer: 
   );
   const why = whyTooFew(world, host, givers);
   if (why) world.violate('quorum', `user ${signed.user} at ${host.name}: ${why}`);
-  for (const giver of givers) if (giver) checkHeld(world, giver, signed);
+  for (const giver of givers) {
+    if (!giver) continue;
+    signed.givers.add(giver);
+    checkHeld(world, giver, signed);
+  }
 }
 
 function whyTooFew(world: World, { machine }: Host, givers: readonly (string | undefined)[]): string | undefined {
