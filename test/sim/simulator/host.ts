@@ -134,6 +134,7 @@ export function createHost({ sim, witness }: HostDeps, options: HostOptions): Ho
     damaged: false,
     boot(bootOptions = {}) {
       host.boots += 1;
+      machine.lines.length = 0;
       host.standing = 'up';
       host.resume();
       machine.boot({ ...bootOptions, onCall: (kind) => host.onCall?.(kind) });
