@@ -28,11 +28,26 @@ interface Call {
   readonly params?: { readonly height?: string; readonly tx?: string };
 }
 
+interface Sync {
+  latest_block_height: string;
+  latest_block_hash: string;
+  latest_block_time: string;
+}
+
 interface Answer {
   readonly id: unknown;
-  result?: { sync_info?: { latest_block_height: string } };
+  result?: { sync_info?: Sync };
   error?: unknown;
 }
+
+interface BlockAnswer {
+  readonly result: {
+    readonly block_id: { readonly hash: string };
+    readonly block: { readonly header: { time: string } };
+  };
+}
+
+type RequestOptions = Parameters<Transport['request']>[1];
 
 const callsOf = ({ body }: WireRequest): Call[] => {
   const json: unknown = JSON.parse(fromUtf8(body ?? new Uint8Array(0)));
@@ -45,19 +60,43 @@ const beyond = (height: number, tip: number) => ({
   data: `height ${height} must be less than or equal to the current blockchain height ${tip}`,
 });
 
-/** The same answers with another newest height, and errors for blocks above it. */
-function withTip(request: WireRequest, response: WireResponse, tipOf: (real: number) => number): WireResponse {
+/** The same answers with another newest block, and errors for blocks above it. */
+function withTip(request: WireRequest, response: WireResponse, tip: number, shown?: Partial<Sync>): WireResponse {
   const json = JSON.parse(fromUtf8(response.body)) as Answer | Answer[];
   const calls = callsOf(request);
   for (const answer of Array.isArray(json) ? json : [json]) {
-    const sync = answer.result?.sync_info;
-    if (sync) sync.latest_block_height = String(tipOf(Number(sync.latest_block_height)));
+    if (answer.result?.sync_info) Object.assign(answer.result.sync_info, shown, { latest_block_height: String(tip) });
     const asked = Number(calls.find(({ id }) => id === answer.id)?.params?.height ?? 0);
-    const tip = tipOf(Number.POSITIVE_INFINITY);
     if (asked > tip) {
       delete answer.result;
       answer.error = beyond(asked, tip);
     }
+  }
+  return { status: response.status, body: utf8(JSON.stringify(json)) };
+}
+
+/** The endpoint as it was when `tip` was its newest block. */
+async function lagging(genuine: Transport, tip: number, request: WireRequest, options: RequestOptions) {
+  const response = await genuine.request(request, options);
+  if (!callsOf(request).some(({ method }) => method === 'status')) return withTip(request, response, tip);
+  const body = utf8(JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'block', params: { height: String(tip) } }));
+  const block = await genuine.request({ ...request, body }, options);
+  const { result } = JSON.parse(fromUtf8(block.body)) as BlockAnswer;
+  return withTip(request, response, tip, {
+    latest_block_hash: result.block_id.hash,
+    latest_block_time: result.block.header.time,
+  });
+}
+
+/** The endpoint as if it had `ahead` blocks more, which it never shows. */
+async function lying(genuine: Transport, ahead: number, request: WireRequest, options: RequestOptions) {
+  const response = await genuine.request(request, options);
+  const json = JSON.parse(fromUtf8(response.body)) as Answer | Answer[];
+  for (const answer of Array.isArray(json) ? json : [json]) {
+    const sync = answer.result?.sync_info;
+    if (!sync) continue;
+    sync.latest_block_height = String(Number(sync.latest_block_height) + ahead);
+    sync.latest_block_hash = toHex(sha256(utf8(sync.latest_block_height))).toUpperCase();
   }
   return { status: response.status, body: utf8(JSON.stringify(json)) };
 }
@@ -93,9 +132,9 @@ export function createEndpoint(): Endpoint {
               options.signal.addEventListener('abort', () => reject(options.signal.reason as Error), { once: true });
             });
           case 'lags':
-            return withTip(request, await genuine.request(request, options), (real) => Math.min(real, mode.tip));
+            return lagging(genuine, mode.tip, request, options);
           case 'lies':
-            return withTip(request, await genuine.request(request, options), (real) => real + mode.ahead);
+            return lying(genuine, mode.ahead, request, options);
           case 'censors': {
             const calls = callsOf(request);
             const sends = calls.every(({ method }) => method === 'broadcast_tx_sync');

@@ -138,6 +138,7 @@ export function createHost({ sim, transport, witness }: HostDeps, options: HostO
     damaged: false,
     boot(bootOptions = {}) {
       host.boots += 1;
+      machine.lines.length = 0;
       host.standing = 'up';
       host.resume();
       machine.boot({ ...bootOptions, onCall: (kind) => host.onCall?.(kind) });

@@ -98,4 +98,6 @@ async function main(): Promise<void> {
     );
 }
 
+// Stacks of refusals that everybody expects cost more than what they refuse.
+if (values.trace === undefined) Error.stackTraceLimit = 2;
 await main();

@@ -35,14 +35,14 @@ export function createOperator(): Operator {
 
   function failedToStart(world: World, host: Host): void {
     const boot = `${host.name} boot ${host.boots}`;
-    const failed = host.machine.lines.some(({ event }) => event === 'start-failed');
+    const why = String(host.machine.logged('start-failed', 'reason').at(-1) ?? '');
+    // Whoever is told to stop, or fenced, while it starts has not failed.
+    const failed = why !== '' && !why.includes('stopped while starting');
     if (!lasts(world, `${boot} failed`, failed, PATIENCE_MS)) return;
-    const why = host.machine.logged('start-failed', 'reason').at(-1);
     if (!host.damaged) world.violate('starts', `${host.name} does not start on a disk that nobody changed: ${why}`);
     world.say('operator', `replaces the disk of ${host.name}: ${why}`);
     host.crash();
     host.damaged = false;
-    host.machine.lines.length = 0;
     world.detach('a new disk', async () => {
       await host.wipe();
       if (host.standing === 'down') host.boot({ cluster: world.cluster, found: false });
