@@ -15,7 +15,7 @@ const HELP = `Runs whole simulated clusters under faults, one for each seed.
   --seeds N      how many (1)
   --from S       the first seed (1)
   --nodes M      machines at the beginning, 2 to 9 (drawn by the seed)
-  --minutes T    minutes of virtual time with faults (1.5)
+  --minutes T    minutes of virtual time with faults (1)
   --trace FILE   writes what happens in the runs
   --shrink       drops faults from the plan of a seed that fails, as long as it still fails
   --json         one JSON object a run, in place of text

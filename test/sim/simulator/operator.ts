@@ -7,6 +7,8 @@ import { upHosts, type World } from './world.ts';
 
 /** How long an operator looks at a node that does not come up. */
 const PATIENCE_MS = 5_000;
+/** How long a cluster is given that is founding itself. */
+const FOUND_AGAIN_MS = 60_000;
 /** How long shares are waited for before the holders of recovery keys are called. */
 const RECOVERY_AFTER_MS = 20_000;
 /** Of the three holders, the two that come. */
@@ -21,6 +23,7 @@ export function createOperator(): Operator {
   /** Since when something is so, by what it is. */
   const since = new Map<string, number>();
   const entering = new Set<string>();
+  const served = new Set<string>();
 
   /** Whether it has been so for `ms`. */
   function lasts(world: World, what: string, is: boolean, ms: number): boolean {
@@ -82,20 +85,30 @@ export function createOperator(): Operator {
     }
   }
 
-  /** A cluster of which nobody has a key left is founded again by the first that waits. */
+  /**
+   * A cluster of which nobody has a key left is founded again: by the first machine, and on disks on which no node ever
+   * served, so that nobody waits for the word of members that are no more. What was set aside stays for recovery.
+   */
   function foundAgain(world: World): void {
     const hosts = upHosts(world);
-    const waiting = hosts.filter(({ machine }) => {
-      const { phase, reasons } = machine.node.service.readiness();
-      return phase === 'recovering' && reasons.some((reason) => reason.includes('waiting for a second member'));
-    });
-    const isLost = hosts.length > 1 && waiting.length === hosts.length;
-    if (!lasts(world, 'nobody serves', isLost && world.calm, PATIENCE_MS)) return;
+    const isLost = hosts.length > 1 && hosts.every((host) => !servedOn(host));
+    if (!lasts(world, 'nobody serves', isLost && world.calm, FOUND_AGAIN_MS)) return;
     since.delete('nobody serves');
-    const [first] = waiting as [Host];
-    world.say('operator', `founds anew with ${first.name}`);
-    first.crash();
-    first.boot({ cluster: world.cluster, found: true });
+    for (const [i, host] of hosts.entries()) {
+      world.say('operator', `begins anew with ${host.name}`);
+      host.crash();
+      world.detach('a new beginning', async () => {
+        await host.disk.setAside();
+        if (host.standing === 'down') host.boot({ cluster: world.cluster, found: i === 0 });
+      });
+    }
+  }
+
+  /** Whether the node that runs, or an earlier boot of it, was ready. */
+  function servedOn({ name, disk, machine }: Host): boolean {
+    const key = `${name} ${disk.asides()}`;
+    if (machine.ready) served.add(key);
+    return served.has(key);
   }
 
   return {
@@ -105,6 +118,7 @@ export function createOperator(): Operator {
         if (host.standing === 'up') fenced(world, host);
         if (host.standing === 'up') recovery(world, host);
       }
+      for (const host of upHosts(world)) servedOn(host);
       foundAgain(world);
     },
   };

@@ -7,11 +7,11 @@ import { replayOf } from '../../support/replay.ts';
 import { matches } from './detection.ts';
 
 /** As many as any run has. */
-export const USERS_MAX = 10;
+export const USERS_MAX = 8;
 /** One flag in 32 matches somebody it is not for. */
 const SUBKEYS = 5;
 const FIRST_HEIGHT = 1_000;
-const FLAGGED_HEIGHTS = 45;
+const FLAGGED_HEIGHTS = 30;
 
 const users: Seeded[] = [];
 

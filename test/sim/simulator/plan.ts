@@ -41,10 +41,20 @@ export interface PlanOptions {
 }
 
 /** Small clusters more often: they have the narrow cases, and a run costs the square of their size. */
-const SIZES = [2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 7, 8, 9];
-export const MINUTES_DEFAULT = 1.5;
+const SIZES: readonly (readonly [nodes: number, tickets: number])[] = [
+  [2, 8],
+  [3, 10],
+  [4, 8],
+  [5, 8],
+  [6, 2],
+  [7, 2],
+  [8, 1],
+  [9, 1],
+];
+const SIZE_TICKETS = SIZES.flatMap(([nodes, tickets]) => Array.from({ length: tickets }, () => nodes));
+const MINUTES_DEFAULT = 1;
 /** A cluster founds itself and deals its keys in this time when nobody disturbs it. */
-const FOUNDING_MS = 25_000;
+const FOUNDING_MS = 15_000;
 /** One run in ten is disturbed from the first moment on. */
 const EARLY_SHARE = 0.1;
 
@@ -64,7 +74,7 @@ const ACTS_PER_USER_MINUTE = 6;
 
 export function planFor({ seed, nodes: given, minutes = MINUTES_DEFAULT }: PlanOptions): Plan {
   const draw = createDraw(`plan ${seed}`);
-  const drawn = draw.pick(SIZES);
+  const drawn = draw.pick(SIZE_TICKETS);
   const nodes = given ?? drawn;
   const fromMs = draw.chance(EARLY_SHARE) ? 500 : FOUNDING_MS;
   const calmMs = FOUNDING_MS + Math.round(minutes * 60_000);
@@ -107,7 +117,7 @@ function actsOf(draw: Draw, { nodes, users, calmMs }: Pick<Plan, 'nodes' | 'user
     acts.push({ kind, atMs, user, host: draw.below(nodes), amount: draw.unit() });
   };
   for (let user = 0; user < users; user++) {
-    const fromMs = draw.between(15_000, Math.max(15_000, calmMs - 20_000));
+    const fromMs = draw.between(12_000, calmMs - 10_000);
     act('register', fromMs, user);
     const count = Math.round(((calmMs - fromMs) / 60_000) * ACTS_PER_USER_MINUTE);
     for (let i = 0; i < count; i++) act(draw.pick(ACT_TICKETS), draw.between(fromMs, calmMs), user);

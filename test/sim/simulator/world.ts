@@ -44,8 +44,10 @@ export interface World {
   calm: boolean;
   /** The first invariant that was found not to hold. */
   readonly violation: Violation | undefined;
-  /** Chain time passes: blocks are made. */
+  /** Whether no blocks are made. */
   halted: boolean;
+  /** The newest block there ever was: endpoints may hide it again. */
+  readonly highest: number;
   /** A chain of the same name with other blocks. */
   fork(): Devnet;
   addHost(options: Omit<HostOptions, 'index'>): Host;
@@ -68,6 +70,7 @@ export function createWorld(plan: Plan, trace: Trace): World {
   const lifts = new Map<PlannedFault, (() => void)[]>();
   let violation: Violation | undefined;
   let forked: Devnet | undefined;
+  let highest = devnet.tip;
   const say = (who: string, text: string): void => trace.say(world.nowMs, who, text.replaceAll('\n', ' '));
   const sim = createSimCluster(devnet, cluster, {
     seed: `simulator ${plan.seed}`,
@@ -104,6 +107,9 @@ export function createWorld(plan: Plan, trace: Trace): World {
     cluster,
     calm: false,
     halted: false,
+    get highest() {
+      return highest;
+    },
     get nowMs() {
       return sim.clock.monotonic();
     },
@@ -143,6 +149,7 @@ export function createWorld(plan: Plan, trace: Trace): World {
     makeBlocks(count) {
       devnet.advance(count);
       forked?.advance(count);
+      highest = Math.max(highest, devnet.tip);
       say('chain', `tip ${devnet.tip}`);
     },
   };

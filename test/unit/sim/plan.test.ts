@@ -27,10 +27,8 @@ describe('a plan', () => {
     }
   });
 
-  it('has every size of a cluster, and everything that users do, in at least one run of twenty', () => {
-    for (let nodes = 2; nodes <= 9; nodes++) {
-      expect(plans.filter((plan) => plan.nodes === nodes).length / PLANS, `${nodes}`).toBeGreaterThanOrEqual(SHARE_MIN);
-    }
+  it('has every size of a cluster, and everything that users do in at least one run of twenty', () => {
+    expect([...new Set(plans.map(({ nodes }) => nodes))].sort()).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
     for (const kind of ['register', 'renew', 'revoke', 'repeat', 'retry', 'look-up', 'watch', 'disappear']) {
       const runs = plans.filter(({ acts }) => acts.some((act) => act.kind === kind)).length;
       expect(runs / PLANS, kind).toBeGreaterThanOrEqual(SHARE_MIN);

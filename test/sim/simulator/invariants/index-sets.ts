@@ -24,7 +24,7 @@ export function checkAnswer(world: World, host: Host, user: number, answer: Open
       );
     }
   }
-  if (answer.syncedTo > world.devnet.tip) {
+  if (answer.syncedTo > world.highest) {
     world.violate('index-set-complete', `${host.name} claims to be synced to ${answer.syncedTo}, above the tip`);
   }
 }
