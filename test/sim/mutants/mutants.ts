@@ -9,12 +9,20 @@ export interface Mutant {
   /** What somebody would have got wrong. */
   readonly breaks: string;
   readonly changes: readonly Change[];
+  /** The invariants that name it. */
+  readonly breach: readonly string[];
+  /** Kinds of faults that bring it to light: plans with most of them are tried first. */
+  readonly faults: readonly string[];
+  /** Machines it takes at least, and that are enough; from two to three if absent. */
+  readonly nodes?: readonly [from: number, to: number];
 }
 
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'skip-a-sync',
     breaks: 'batches of the sealed store are acknowledged before they are on the disk',
+    breach: ['honest-disk'],
+    faults: ['crash', 'disk-unsynced-lost'],
     changes: [
       {
         file: 'src/node/store/record-table.ts',
@@ -26,6 +34,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'reuse-a-writer',
     breaks: 'a log belongs to the store, not to the boot: a disk that was put back writes the same numbers again',
+    breach: ['one-log'],
+    faults: ['disk-rollback'],
     changes: [
       {
         file: 'src/node/running.ts',
@@ -44,6 +54,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'forget-a-fence',
     breaks: 'a boot that serves goes on although it hears that a newer boot of its node runs',
+    breach: ['one-boot'],
+    faults: ['disk-clone'],
+    nodes: [2, 4],
     changes: [
       {
         file: 'src/node/node.ts',
@@ -55,6 +68,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'accept-an-old-incarnation',
     breaks: 'members go on hearing a boot of a node of which they have seen a newer one',
+    breach: ['one-boot'],
+    faults: ['disk-clone'],
+    nodes: [2, 4],
     changes: [
       {
         file: 'src/keyserver/incarnations.ts',
@@ -66,6 +82,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'drop-a-tombstone',
     breaks: 'a revoke is kept in memory only: after a restart the registration never was',
+    breach: ['own-word', 'heals'],
+    faults: ['restart', 'restart-rolling', 'crash'],
     changes: [
       {
         file: 'src/node/registrations/merger.ts',
@@ -77,6 +95,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'advance-the-cursor-early',
     breaks: 'a log counts as held before the batch with its entry is synced, also if the disk refuses the batch',
+    breach: ['receipts-honest', 'own-word', 'heals'],
+    faults: ['disk-full', 'disk-torn'],
     changes: [
       {
         file: 'src/node/replica/log-book.ts',
@@ -88,6 +108,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'trust-the-header',
     breaks: 'the store is opened by the header that lies on the disk, not by the one the key servers gave back',
+    breach: ['starts'],
+    faults: ['disk-rollback', 'crash-at-header-begins'],
     changes: [
       {
         file: 'src/node/launch.ts',
@@ -99,6 +121,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'count-a-receipt-twice',
     breaks: 'the same member that confirms an operation again counts again',
+    breach: ['quorum'],
+    faults: ['network-partition', 'network-one-way', 'network-silent-peer'],
+    nodes: [4, 5],
     changes: [
       {
         file: 'src/replication/confirmations.ts',
@@ -124,6 +149,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'ignore-a-gap',
     breaks: 'an entry counts although those before it are missing',
+    breach: ['own-word', 'heals'],
+    faults: ['disk-rollback', 'disk-full'],
     changes: [
       {
         file: 'src/node/replica/replica.ts',
@@ -140,6 +167,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'serve-while-rolled-back',
     breaks: 'a node whose disk was put back serves at once and catches up beside it',
+    breach: ['own-word'],
+    faults: ['disk-rollback'],
     changes: [
       {
         file: 'src/node/replication/catching-up.ts',
@@ -151,6 +180,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'reset-an-hpke-counter',
     breaks: 'the numbers of sealed frames begin again after 256: nonces are used twice under one key',
+    breach: ['numbers-once'],
+    faults: ['crash'],
+    nodes: [2, 2],
     changes: [
       {
         file: 'src/core/hpke.ts',
@@ -162,6 +194,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'quorum-of-the-reachable',
     breaks: 'the quorum is that of the members which can be reached, not of the roster',
+    breach: ['quorum'],
+    faults: ['network-partition', 'network-flapping'],
+    nodes: [4, 5],
     changes: [
       {
         file: 'src/node/replication/replication.ts',
@@ -177,8 +212,28 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'follow-a-fork',
+    breaks: 'a block is indexed although it does not follow the one before it',
+    breach: ['index-set-complete'],
+    faults: ['chain-forks'],
+    changes: [
+      {
+        file: 'src/indexer/note-store.ts',
+        find: 'if (tipHash && block.parentHash && !equalBytes(tipHash, block.parentHash)) {',
+        replace: 'if (tipHash && !block.parentHash) {',
+      },
+      {
+        file: 'src/indexer/indexer.ts',
+        find: 'if (hash && !equalBytes(hash, latestHash)) {',
+        replace: 'if (!hash) {',
+      },
+    ],
+  },
+  {
     name: 'jump-a-hole',
     breaks: 'an index set is said to be complete up to the newest height scanned, whatever is missing before it',
+    breach: ['index-set-complete'],
+    faults: ['disk-slow', 'disk-full'],
     changes: [
       {
         file: 'src/fmd/index-sets/ranges.ts',
@@ -190,6 +245,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'believe-a-failed-write',
     breaks: 'what a full disk refused stays in memory',
+    breach: ['receipts-honest', 'own-word', 'heals'],
+    faults: ['disk-full', 'disk-torn'],
     changes: [
       {
         file: 'src/node/registrations/batch-writer.ts',
@@ -201,6 +258,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'keep-a-clear-copy',
     breaks: 'records carry a copy of what is sealed in them, for repairs',
+    breach: ['secrets'],
+    faults: ['crash'],
+    nodes: [2, 2],
     changes: [
       {
         file: 'src/node/store/record.ts',
@@ -225,6 +285,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'overlook-a-lost-share',
     breaks: 'an owner counts on a key server that restarted since, and does not deal its key anew',
+    breach: ['shares-kept'],
+    faults: ['crash', 'restart-rolling', 'restart'],
     changes: [
       {
         file: 'src/keyserver/holders.ts',

@@ -7,6 +7,7 @@ import { createBoots } from './invariants/boots.ts';
 import { checkBounds } from './invariants/bounds.ts';
 import { checkOwnWord } from './invariants/own-word.ts';
 import { checkServed, createShown } from './invariants/registrations.ts';
+import { createSharesWatch } from './invariants/shares.ts';
 import { notYetWhole } from './invariants/whole.ts';
 import { createOperator } from './operator.ts';
 import { type Plan, type PlanOptions, planFor } from './plan.ts';
@@ -167,6 +168,7 @@ function createLook(world: World): (tick: number) => void {
   const operator = createOperator();
   const shown = createShown();
   const boots = createBoots();
+  const checkShares = createSharesWatch();
   return (tick) => {
     for (const { name, boots: boot, machine } of upHosts(world)) {
       const { running } = machine.node;
@@ -179,6 +181,7 @@ function createLook(world: World): (tick: number) => void {
     checkServed(world);
     boots.check(world);
     checkOwnWord(world);
+    checkShares(world);
     if (tick % BOUNDS_EVERY === 0) checkBounds(world);
   };
 }

@@ -10,7 +10,9 @@ export function checkAnswer(world: World, host: Host, user: number, answer: Open
   const expected = expectedMatches(user);
   const name = (height: number, blockIndex: number) => `${height}/${blockIndex}`;
   const given = new Set(answer.entries.map(([height, blockIndex]) => name(height, blockIndex)));
-  const covered = (height: number) => answer.covered.some(([from, to]) => from <= height && height <= to);
+  // Users are found from the first block on: what they are told is complete up to a height is so from there.
+  const covered = (height: number) =>
+    height <= answer.syncedTo || answer.covered.some(([from, to]) => from <= height && height <= to);
   for (const { height, blockIndex } of expected) {
     if (covered(height) && height > answer.since && !given.has(name(height, blockIndex))) {
       world.violate('index-set-complete', `${host.name} told user ${user} of ${height} as covered, without its match`);

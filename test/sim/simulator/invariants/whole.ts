@@ -4,6 +4,7 @@ import { walletRegistrationId } from '../../../../src/client/index.ts';
 import { userAt } from '../people.ts';
 import { upHosts, type World } from '../world.ts';
 import { notYetAgreed } from './registrations.ts';
+import { sharesMissing } from './shares.ts';
 
 /** Blocks that detection may be behind. */
 const BEHIND_MAX = 2;
@@ -29,7 +30,7 @@ export function notYetWhole(world: World): string | undefined {
     }
     if (heights.detected < world.devnet.tip - BEHIND_MAX) return `${name} has detected up to ${heights.detected}`;
   }
-  return notYetAgreed(world) ?? notYetDetected(world);
+  return sharesMissing(world) ?? notYetAgreed(world) ?? notYetDetected(world);
 }
 
 /** Every open registration is covered up to the height its node has come to. */
