@@ -1,9 +1,10 @@
 // A machine of the simulator with the host that owns it: the disk, clock and endpoint of the chain that the host shows to
 // the node, well or otherwise.
 
-import { concatBytes } from '../../../src/core/bytes.ts';
-import type { Clock } from '../../../src/core/ports.ts';
-import type { BatchFate, KeyValueOp } from '../../../src/node/store/index.ts';
+import { concatBytes, equalBytes } from '../../../src/core/bytes.ts';
+import type { Clock, Random } from '../../../src/core/ports.ts';
+import { Secret } from '../../../src/core/secret.ts';
+import { type BatchFate, commitToSealingKey, type KeyValueOp, readHeader } from '../../../src/node/store/index.ts';
 import type { Transport } from '../../../src/p2p/index.ts';
 import type { PortCall } from '../../support/mortal.ts';
 import type { BootOptions, SimCluster, SimMachine } from '../../support/sim-cluster.ts';
@@ -28,6 +29,8 @@ export interface DiskImages {
   readonly sealed: ReadonlyMap<string, Uint8Array>;
   readonly chain: ReadonlyMap<string, Uint8Array>;
 }
+
+const SEALING_KEY_BYTES = 32;
 
 export interface Host {
   readonly index: number;
@@ -67,6 +70,8 @@ export interface HostDeps {
   readonly transport: (host: string, genuine: Transport) => Transport;
   /** Is given everything that is written to a disk. */
   readonly witness: (host: string, bytes: Uint8Array) => void;
+  /** Is told of every sealing key that a node makes. */
+  readonly onSealingKey: (host: string, key: Uint8Array) => void;
 }
 
 export interface HostOptions {
@@ -76,7 +81,7 @@ export interface HostOptions {
   readonly cloneOf?: { readonly host: Host; readonly images: DiskImages };
 }
 
-export function createHost({ sim, transport, witness }: HostDeps, options: HostOptions): Host {
+export function createHost({ sim, transport, witness, onSealingKey }: HostDeps, options: HostOptions): Host {
   const { name, index, cloneOf } = options;
   const images = cloneOf?.images;
   let held: (() => void)[] = [];
@@ -97,8 +102,14 @@ export function createHost({ sim, transport, witness }: HostDeps, options: HostO
       sealed: { onBatch: fateOf, ...(images && { image: images.sealed }) },
       chain: { onBatch: fateOf, ...(images && { image: images.chain }) },
     }),
-    (bytes) => witness(name, bytes),
+    (bytes) => {
+      witness(name, bytes);
+      const key = drawn.sealingKeyOf(bytes);
+      if (key) onSealingKey(name, key);
+    },
+    () => machine.alive,
   );
+  const drawn = createDrawn();
   const hostClock = (genuine: Clock): Clock => ({
     now: () => genuine.now() + host.skewMs,
     monotonic: () => genuine.monotonic(),
@@ -113,6 +124,7 @@ export function createHost({ sim, transport, witness }: HostDeps, options: HostO
   const machine = sim.machine(name, {
     disk,
     hostClock,
+    random: drawn.around,
     transport: (genuine) => transport(name, genuine),
     endpoint: endpoint.around,
     platform,
@@ -171,13 +183,36 @@ export function createHost({ sim, transport, witness }: HostDeps, options: HostO
   return host;
 }
 
-/** The same disk, whose header file is seen by a witness as well. */
-function witnessed(disk: TestDisk, see: (bytes: Uint8Array) => void): TestDisk {
+/** Draws of a node between two headers: a deal and what goes on meanwhile. */
+const DRAWN_MAX = 512;
+
+/** Remembers what a node draws by chance, for the sealing keys among it: those that a header commits to. */
+function createDrawn() {
+  let drawn: Uint8Array[] = [];
+  return {
+    around: (genuine: Random): Random => ({
+      bytes(length) {
+        const bytes = genuine.bytes(length);
+        if (length === SEALING_KEY_BYTES) drawn.push(bytes.slice());
+        if (drawn.length > DRAWN_MAX) drawn = drawn.slice(-DRAWN_MAX / 2);
+        return bytes;
+      },
+    }),
+    sealingKeyOf(header: Uint8Array): Uint8Array | undefined {
+      const { keyCommitment } = readHeader(header);
+      const found = drawn.findIndex((bytes) => equalBytes(commitToSealingKey(Secret.copy(bytes)), keyCommitment));
+      return found < 0 ? undefined : drawn.splice(found, 1)[0];
+    },
+  };
+}
+
+/** The same disk, whose header file a witness sees as well when a node writes it: what a host writes is its own affair. */
+function witnessed(disk: TestDisk, see: (bytes: Uint8Array) => void, isNode: () => boolean): TestDisk {
   const { header: inner } = disk;
   const header = {
     read: () => inner.read(),
     write(bytes: Uint8Array) {
-      see(bytes);
+      if (isNode()) see(bytes);
       return inner.write(bytes);
     },
   };

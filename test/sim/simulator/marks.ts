@@ -31,8 +31,8 @@ function usersScan(): SecretScan {
 }
 
 export function createMarks(onFound: (where: string, names: string[]) => void): Marks {
-  const scans = [usersScan()];
-  const marked = new Map<string, Uint8Array>();
+  const own = createSecretScan(new Map());
+  const scans = [usersScan(), own];
   const known = new Set<string>();
   let scannedBytes = 0;
   return {
@@ -47,8 +47,7 @@ export function createMarks(onFound: (where: string, names: string[]) => void): 
       const text = toBase64Url(secret);
       if (known.has(text)) return;
       known.add(text);
-      marked.set(name, secret.slice());
-      scans[1] = createSecretScan(marked);
+      own.add(name, secret);
     },
     get scannedBytes() {
       return scannedBytes;

@@ -1,5 +1,5 @@
 // What honest operators do while the hosts of some of them misbehave: they replace disks that a node will not open, end
-// boots that are fenced, enter recovery shares, and begin anew where a whole cluster has lost its keys.
+// boots that are fenced, restart what a lying chain has stopped, enter recovery shares, and begin anew where a whole cluster has lost its keys.
 
 import { enterShare, waitingAt } from '../../support/recovery-holders.ts';
 import type { Host } from './host.ts';
@@ -24,6 +24,7 @@ export function createOperator(): Operator {
   const since = new Map<string, number>();
   const entering = new Set<string>();
   const served = new Set<string>();
+  const restarted = new Set<string>();
 
   /** Whether it has been so for `ms`. */
   function lasts(world: World, what: string, is: boolean, ms: number): boolean {
@@ -65,6 +66,25 @@ export function createOperator(): Operator {
     // Nobody else runs it: a restart takes a higher incarnation.
     host.crash();
     host.boot({ cluster: world.cluster, found: false });
+  }
+
+  /** Its endpoint showed it another chain: a restart, or a disk that never saw it, once the endpoint is well. */
+  function stopped(world: World, host: Host): void {
+    const { reasons } = host.machine.node.service.readiness();
+    const has = reasons.some((reason) => reason.startsWith('detection stopped (chain-disagreement)'));
+    const boot = `${host.name} boot ${host.boots} detects nothing`;
+    if (!lasts(world, boot, has && host.endpoint.mode.kind === 'well', PATIENCE_MS)) return;
+    const again = restarted.has(host.name);
+    world.say(
+      'operator',
+      again ? `sets the store of ${host.name} aside` : `restarts ${host.name}, which detects nothing`,
+    );
+    restarted.add(host.name);
+    host.crash();
+    world.detach('a restart', async () => {
+      if (again) await host.disk.setAside();
+      if (host.standing === 'down') host.boot({ cluster: world.cluster, found: false });
+    });
   }
 
   function recovery(world: World, host: Host): void {
@@ -116,6 +136,7 @@ export function createOperator(): Operator {
       for (const host of upHosts(world)) {
         failedToStart(world, host);
         if (host.standing === 'up') fenced(world, host);
+        if (host.standing === 'up') stopped(world, host);
         if (host.standing === 'up') recovery(world, host);
       }
       for (const host of upHosts(world)) servedOn(host);

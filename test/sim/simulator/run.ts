@@ -172,8 +172,11 @@ function createLook(world: World): (tick: number) => void {
   return (tick) => {
     for (const { name, boots: boot, machine } of upHosts(world)) {
       const { running } = machine.node;
-      if (!running || running.identity.nodeSecret.wiped) continue;
+      const { phase } = machine.node.service.readiness();
+      if (!running || phase === 'draining' || phase === 'fenced') continue;
       world.marks.mark(`the node secret of ${name}, boot ${boot}`, running.identity.nodeSecret.expose());
+      using dataKey = running.store.copyDataKey();
+      world.marks.mark(`the data key of the store of ${name}, boot ${boot}`, dataKey.expose());
       world.marks.mark(`the log key of ${name}, boot ${boot}`, running.identity.logKey.expose());
     }
     operator.step(world);

@@ -94,6 +94,9 @@ export function createWorld(plan: Plan, trace: Trace): World {
     trace.mix(sim.clock.monotonic(), bytes.length, bytes[bytes.length - 1] ?? 0);
     marks.scan(bytes, () => `on the disk of ${host}`);
   };
+  const onSealingKey = (host: string, key: Uint8Array): void => {
+    world.marks.mark(`a sealing key of ${host} (${world.nowMs} ms)`, key);
+  };
 
   const world: World = {
     plan,
@@ -124,7 +127,7 @@ export function createWorld(plan: Plan, trace: Trace): World {
       return forked;
     },
     addHost(options) {
-      const host = createHost({ sim, transport, witness }, { ...options, index: hosts.length });
+      const host = createHost({ sim, transport, witness, onSealingKey }, { ...options, index: hosts.length });
       hosts.push(host);
       return host;
     },
