@@ -9,7 +9,7 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { MUTANTS } from '../../test/sim/mutants/mutants.ts';
 import { RECORDED_SEEDS, record } from '../../test/sim/mutants/recorded.ts';
-import { promisingFirst, searchMutant } from '../../test/sim/mutants/search.ts';
+import { type Found, promisingFirst, searchMutant } from '../../test/sim/mutants/search.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,17 +34,20 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 for (const mutant of wanted) {
   const { name, breach } = mutant;
-  const { found, tried, cpuMs } = await searchMutant(mutant, {
+  const named: Found[] = [];
+  const { tried, cpuMs } = await searchMutant(mutant, {
     ...{ folder, enough, seeds: promisingFirst(mutant, seeds) },
-    onFound({ seed, invariant, message, virtualMs }) {
-      const other = breach.includes(invariant) ? '' : ' (not what the mutant should break)';
+    onFound(one) {
+      const { seed, invariant, message, virtualMs } = one;
+      const isNamed = breach.includes(invariant);
+      if (isNamed) named.push(one);
+      if (isNamed && values.record) record(name, named);
+      const other = isNamed ? '' : ' (not what the mutant should break)';
       const atS = Math.round(virtualMs / 1_000);
       console.log(`  ${name}: seed ${seed} at ${atS} s: ${invariant}: ${message.split('\n')[0]}${other}`);
     },
   });
-  const named = found.filter(({ invariant }) => breach.includes(invariant));
   if (named.length < enough) process.exitCode = 1;
   const first = named.map(({ seed }) => seed).join(' ') || 'not found';
   console.log(`${name}: ${first} (${tried} seeds run, ${Math.round(cpuMs / 1_000)} s of processor time)`);
-  if (values.record) record(name, named);
 }
