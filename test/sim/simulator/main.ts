@@ -87,7 +87,8 @@ function printFailure({ violation, seed, last }: ToldRun, options: Options): voi
 
 async function runHere(options: Options, onRun: (run: ToldRun) => void): Promise<void> {
   const file = values.trace === undefined ? undefined : createWriteStream(values.trace);
-  const onLine = file && ((line: string) => void file.write(`${line}\n`));
+  // Nodes of a run that is over may still have something to say.
+  const onLine = file && ((line: string) => void (file.writable && file.write(`${line}\n`)));
   for (let seed = options.from; seed < options.from + options.seeds; seed++) {
     const plan = planFor({ ...options, seed });
     if (values.plan) {
