@@ -28,6 +28,7 @@ export interface DiskImages {
   readonly header: Uint8Array | undefined;
   readonly sealed: ReadonlyMap<string, Uint8Array>;
   readonly chain: ReadonlyMap<string, Uint8Array>;
+  readonly damaged: boolean;
 }
 
 const SEALING_KEY_BYTES = 32;
@@ -167,9 +168,11 @@ export function createHost({ sim, transport, witness, onSealingKey }: HostDeps, 
       for (const callback of late) sim.clock.schedule(0, callback);
     },
     async images() {
-      return { header: await disk.header.read(), sealed: disk.sealed.image(), chain: disk.chain().image() };
+      const [sealed, chain] = [disk.sealed.image(), disk.chain().image()];
+      return { header: await disk.header.read(), sealed, chain, damaged: host.damaged };
     },
-    async putBack({ header, sealed, chain }) {
+    async putBack({ header, sealed, chain, damaged }) {
+      host.damaged = damaged;
       disk.sealed.replace(sealed);
       disk.chain().replace(chain);
       if (header) await disk.header.write(header);

@@ -9,8 +9,12 @@ import { upHosts, type World } from './world.ts';
 const PATIENCE_MS = 5_000;
 /** How long a cluster is given that is founding itself. */
 const FOUND_AGAIN_MS = 60_000;
+/** How long two boots of one disk have to find out about one another. */
+const TWINS_MS = 40_000;
 /** How long shares are waited for before the holders of recovery keys are called. */
 const RECOVERY_AFTER_MS = 20_000;
+/** What a lying endpoint ends detection with. */
+const STOPPED_BY_CHAIN = /^detection stopped \((chain-disagreement|went-backwards|wrong-chain)\)/;
 /** Of the three holders, the two that come. */
 const HOLDERS = [1, 3];
 
@@ -68,10 +72,22 @@ export function createOperator(): Operator {
     host.boot({ cluster: world.cluster, found: false });
   }
 
+  /** Of two machines with one disk their owner wants one: the one that serves, or else the first. */
+  function twins(world: World, host: Host): void {
+    const other = world.hosts.find(
+      (one) => one.index > host.index && one.twinOf === host.twinOf && one.standing === 'up',
+    );
+    if (!lasts(world, `${host.name} has a twin`, other !== undefined && world.calm, TWINS_MS) || !other) return;
+    const left = other.machine.ready && !host.machine.ready ? host : other;
+    world.say('operator', `ends ${left.name}, a machine too many`);
+    left.crash();
+    left.standing = 'gone';
+  }
+
   /** Its endpoint showed it another chain: a restart, or a disk that never saw it, once the endpoint is well. */
   function stopped(world: World, host: Host): void {
     const { reasons } = host.machine.node.service.readiness();
-    const has = reasons.some((reason) => reason.startsWith('detection stopped (chain-disagreement)'));
+    const has = reasons.some((reason) => STOPPED_BY_CHAIN.test(reason));
     const boot = `${host.name} boot ${host.boots} detects nothing`;
     if (!lasts(world, boot, has && host.endpoint.mode.kind === 'well', PATIENCE_MS)) return;
     const again = restarted.has(host.name);
@@ -136,6 +152,7 @@ export function createOperator(): Operator {
       for (const host of upHosts(world)) {
         failedToStart(world, host);
         if (host.standing === 'up') fenced(world, host);
+        if (host.standing === 'up') twins(world, host);
         if (host.standing === 'up') stopped(world, host);
         if (host.standing === 'up') recovery(world, host);
       }
