@@ -11,6 +11,8 @@ import { searchMutant } from './mutants/search.ts';
 
 /** Each is a process that keeps a core busy. */
 const AT_ONCE = 2;
+/** Seconds of processor time each; they wait for one another, and for whatever else the machine does. */
+const PATIENCE_MS = 1_200_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'kith-mutants-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -29,7 +31,7 @@ function inTurn<T>(index: number, work: () => Promise<T>): Promise<T> {
 
 const recorded = readRecorded();
 
-describe.concurrent('the simulation finds a planted bug', () => {
+describe.concurrent('the simulation finds a planted bug', { timeout: PATIENCE_MS }, () => {
   it.each(MUTANTS.map((mutant, index) => ({ ...mutant, index })))('$name: $breaks', async ({ index, ...mutant }) => {
     const expected = recorded[mutant.name] ?? [];
     expect(expected).toHaveLength(RECORDED_SEEDS);
