@@ -26,7 +26,8 @@ describe('a simulated cluster', () => {
     async (seed, nodes) => {
       const result = await runSeed({ seed, nodes, minutes: 0.75 });
       expect(failureOf(result)).toBeUndefined();
-      expect(result.confirmed).toBeGreaterThan(0);
+      // One for each machine in the end, at least.
+      expect(result.confirmed).toBeGreaterThanOrEqual(1);
       expect(result.healedMs).toBeGreaterThanOrEqual(0);
     },
   );
@@ -65,7 +66,7 @@ describe('a simulated cluster', () => {
 describe('every kind of fault', () => {
   /** Enough for a disk to be copied, or a machine to be told of what it lacks. */
   const LASTS_MS = 3_000;
-  const GAP_MS = 6_000;
+  const GAP_MS = 7_000;
   const FIRST_MS = 20_000;
 
   /** Each once, one after the other, in a cluster of four that is whole in between as far as it can be. */
@@ -73,13 +74,13 @@ describe('every kind of fault', () => {
     const base = planFor({ seed: 4, nodes: 4 });
     const draw = createDraw('every kind');
     const frame = { nodes: 4, fragile: [3], fromMs: 0, untilMs: 1_000_000 };
-    // What takes a machine away for good comes last.
-    const kinds = [...FAULT_KINDS].sort(
-      (a, b) => Number(a.kind === 'member-leaves') - Number(b.kind === 'member-leaves'),
-    );
+    // What takes a machine away for good comes last, each time another one.
+    const last = ['disk-clone', 'member-leaves'];
+    const kinds = [...FAULT_KINDS].sort((one, other) => last.indexOf(one.kind) - last.indexOf(other.kind));
     const faults = kinds.map(({ kind, shape }, i): PlannedFault => {
       const { forMs, hosts, amount } = shape(draw, frame)!;
-      return { kind, atMs: FIRST_MS + i * GAP_MS, forMs: Math.min(forMs, LASTS_MS), hosts, amount };
+      const on = kind === 'disk-clone' ? [2] : hosts;
+      return { kind, atMs: FIRST_MS + i * GAP_MS, forMs: Math.min(forMs, LASTS_MS), hosts: on, amount };
     });
     return { ...base, fragile: [3], faults, calmMs: FIRST_MS + faults.length * GAP_MS, acts: base.acts.slice(0, 20) };
   }

@@ -27,7 +27,6 @@ export function createOperator(): Operator {
   /** Since when something is so, by what it is. */
   const since = new Map<string, number>();
   const entering = new Set<string>();
-  const served = new Set<string>();
   const restarted = new Set<string>();
 
   /** Whether it has been so for `ms`. */
@@ -47,6 +46,10 @@ export function createOperator(): Operator {
     // Whoever is told to stop, or fenced, while it starts has not failed.
     const failed = why !== '' && !why.includes('stopped while starting');
     if (!lasts(world, `${boot} failed`, failed, PATIENCE_MS)) return;
+    if (why.includes('no space left')) {
+      if (host.diskMode === 'well') restart(world, host, 'now that its disk has room');
+      return;
+    }
     if (!host.damaged) world.violate('starts', `${host.name} does not start on a disk that nobody changed: ${why}`);
     world.say('operator', `replaces the disk of ${host.name}: ${why}`);
     host.crash();
@@ -55,6 +58,12 @@ export function createOperator(): Operator {
       await host.wipe();
       if (host.standing === 'down') host.boot({ cluster: world.cluster, found: false });
     });
+  }
+
+  function restart(world: World, host: Host, why: string): void {
+    world.say('operator', `restarts ${host.name}, ${why}`);
+    host.crash();
+    host.boot({ cluster: world.cluster, found: false });
   }
 
   function fenced(world: World, host: Host): void {
@@ -67,9 +76,7 @@ export function createOperator(): Operator {
       host.standing = 'gone';
       return;
     }
-    // Nobody else runs it: a restart takes a higher incarnation.
-    host.crash();
-    host.boot({ cluster: world.cluster, found: false });
+    restart(world, host, 'which nobody else runs: it takes a higher incarnation');
   }
 
   /** Of two machines with one disk their owner wants one: the one that serves, or else the first. */
@@ -122,14 +129,15 @@ export function createOperator(): Operator {
   }
 
   /**
-   * A cluster of which nobody has a key left is founded again: by the first machine, and on disks on which no node ever
-   * served, so that nobody waits for the word of members that are no more. What was set aside stays for recovery.
+   * A cluster whose members have all lost their keys is founded again by the first machine, each on a new disk: those who
+   * were about to join know of its roster, and would wait for the word of members that are no more. What was set aside
+   * stays for recovery.
    */
   function foundAgain(world: World): void {
     const hosts = upHosts(world);
-    const isLost = hosts.length > 1 && hosts.every((host) => !servedOn(host));
-    if (!lasts(world, 'nobody serves', isLost && world.calm, FOUND_AGAIN_MS)) return;
-    since.delete('nobody serves');
+    const isLost = hosts.length > 1 && !hosts.some(isMember);
+    if (!lasts(world, 'nobody is a member', isLost && world.calm, FOUND_AGAIN_MS)) return;
+    since.delete('nobody is a member');
     for (const [i, host] of hosts.entries()) {
       world.say('operator', `begins anew with ${host.name}`);
       host.crash();
@@ -140,12 +148,8 @@ export function createOperator(): Operator {
     }
   }
 
-  /** Whether the node that runs, or an earlier boot of it, was ready. */
-  function servedOn({ name, disk, machine }: Host): boolean {
-    const key = `${name} ${disk.asides()}`;
-    if (machine.ready) served.add(key);
-    return served.has(key);
-  }
+  const isMember = ({ machine }: Host): boolean =>
+    machine.node.service.node().roster.some(({ standing }) => standing === 'self');
 
   return {
     step(world) {
@@ -156,7 +160,6 @@ export function createOperator(): Operator {
         if (host.standing === 'up') stopped(world, host);
         if (host.standing === 'up') recovery(world, host);
       }
-      for (const host of upHosts(world)) servedOn(host);
       foundAgain(world);
     },
   };

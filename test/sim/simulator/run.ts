@@ -12,7 +12,7 @@ import { notYetWhole } from './invariants/whole.ts';
 import { createOperator } from './operator.ts';
 import { type Plan, type PlanOptions, planFor } from './plan.ts';
 import { createTrace } from './trace.ts';
-import { createUsers } from './users.ts';
+import { createUsers, type Users } from './users.ts';
 import { createWorld, upHosts, type Violation, type World } from './world.ts';
 
 export interface RunOptions extends PlanOptions {
@@ -49,11 +49,13 @@ const BOUNDS_EVERY = 10;
  * Within it a cluster must be whole again: attestations, deals and retries with their longest pauses one after the other,
  * and an operator who comes once.
  */
-export const HEAL_MS_MAX = 300_000;
+const HEAL_MS_MAX = 300_000;
 /** Machines are switched on one after the other. */
 const BOOT_GAP_MS = 700;
 /** A cluster that is whole stays so, at least while this lasts. */
 const REST_MS = 5_000;
+
+const TRY_AGAIN_MS = 2_000;
 
 interface Moment {
   readonly atMs: number;
@@ -102,7 +104,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
     ]),
   ];
   for (let i = 0; i < plan.nodes; i++) world.addHost({ name: `n${i}` });
-  const healedMs = await pass(world, moments);
+  const healedMs = await pass(world, moments, users);
   return {
     seed: plan.seed,
     nodes: plan.nodes,
@@ -120,12 +122,13 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
 }
 
 /** @returns how long it took to become whole. */
-async function pass(world: World, moments: readonly Moment[]): Promise<number | undefined> {
+async function pass(world: World, moments: readonly Moment[], users: Users): Promise<number | undefined> {
   const { plan, sim } = world;
   const queue = [...moments].sort((a, b) => a.atMs - b.atMs);
   const look = createLook(world);
   let nextBlockMs = plan.blockMs;
   let wholeSince: number | undefined;
+  let trial: Trial | undefined;
   for (let next = 0, tick = 0; world.violation === undefined; ) {
     const tickMs = tick * CHECK_MS;
     const atMs = Math.min(queue[next]?.atMs ?? Number.POSITIVE_INFINITY, nextBlockMs, tickMs);
@@ -141,12 +144,36 @@ async function pass(world: World, moments: readonly Moment[]): Promise<number | 
     if (atMs < plan.calmMs) continue;
     if (!world.calm) calmDown(world);
     const why = notYetWhole(world);
-    if (why !== undefined) wholeSince = undefined;
-    else wholeSince ??= atMs;
-    if (wholeSince !== undefined && atMs - wholeSince >= REST_MS) return wholeSince - plan.calmMs;
-    if (atMs - plan.calmMs > HEAL_MS_MAX) world.violate('heals', why ?? 'it does not stay whole');
+    wholeSince = why === undefined ? (wholeSince ?? atMs) : undefined;
+    if (wholeSince !== undefined) trial ??= tryOut(world, users);
+    const rested = wholeSince !== undefined && atMs - wholeSince >= REST_MS;
+    if (rested && trial?.left === 0) return wholeSince! - plan.calmMs;
+    if (atMs - plan.calmMs > HEAL_MS_MAX) world.violate('heals', why ?? trial?.why ?? 'it does not stay whole');
   }
   return undefined;
+}
+
+interface Trial {
+  /** Machines that have not shown that they serve. */
+  left: number;
+  why: string | undefined;
+}
+
+/** Users go to each machine of a cluster that looks whole; they try again until it serves them. */
+function tryOut(world: World, users: Users): Trial {
+  const hosts = upHosts(world);
+  const trial: Trial = { left: hosts.length, why: undefined };
+  for (const host of hosts) {
+    world.detach('a trial', async () => {
+      for (let why = await users.tryOut(host); why !== undefined; why = await users.tryOut(host)) {
+        trial.why = why;
+        if (world.violation || host.standing === 'gone') break;
+        await new Promise<void>((resolve) => void world.sim.clock.schedule(TRY_AGAIN_MS, resolve));
+      }
+      trial.left -= 1;
+    });
+  }
+  return trial;
 }
 
 /** Nothing is done to the cluster any more, and what was switched off is switched on. */

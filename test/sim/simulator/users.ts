@@ -35,6 +35,11 @@ const LATE_BLOCKS = 1_000;
 
 export interface Users {
   act(act: PlannedAct): Promise<void>;
+  /**
+   * A user registers at this machine once more, and all of them look up what they have there.
+   * @returns why it does not serve them.
+   */
+  tryOut(host: Host): Promise<string | undefined>;
 }
 
 export function createUsers(world: World): Users {
@@ -123,10 +128,10 @@ export function createUsers(world: World): Users {
     }
   }
 
-  async function lookUp({ user, host: index }: PlannedAct, waitMs: number): Promise<void> {
+  async function lookUp(user: number, host: Host, waitMs: number): Promise<void> {
     const { wallet } = userAt(user);
     const regId = walletRegistrationId(wallet);
-    const outcome = await request(world.hosts[index]!, waitMs + PATIENCE_MS, (at, signal) =>
+    const outcome = await request(host, waitMs + PATIENCE_MS, (at, signal) =>
       at.machine.node.service.indexSet(regId, { since: 0, waitMs }, { signal }),
     );
     if (outcome.kind === 'none' || !outcome.answer) return;
@@ -136,12 +141,20 @@ export function createUsers(world: World): Users {
       { clusterId: sim.cluster.id, regId, since: 0 },
       { nonce: fromBase64Url(nonce), ciphertext: fromBase64Url(ciphertext) },
     );
-    checkAnswer(world, world.hosts[index]!, user, opened);
+    checkAnswer(world, host, user, opened);
   }
 
   return {
+    async tryOut(host) {
+      const user = host.index % world.plan.users;
+      const signed = oracle.sign(user, operationFor(user, 'register', 1));
+      if (!(await tryAt(signed, host, PATIENCE_MS))) return `${host.name} did not confirm a register of user ${user}`;
+      for (let each = 0; each < world.plan.users; each++) await lookUp(each, host, 0);
+      return undefined;
+    },
     async act(act) {
       const { user, amount } = act;
+      const host = world.hosts[act.host]!;
       const last = oracle.signedBy(user).at(-1);
       switch (act.kind) {
         case 'register':
@@ -154,13 +167,13 @@ export function createUsers(world: World): Users {
           return last && operate(act, last.operation, 1);
         case 'disappear': {
           const signed = oracle.sign(user, operationFor(user, amount < 0.5 ? 'renew' : 'register', amount));
-          await tryAt(signed, world.hosts[act.host]!, DISAPPEARS_MS);
+          await tryAt(signed, host, DISAPPEARS_MS);
           return;
         }
         case 'look-up':
-          return lookUp(act, 0);
+          return lookUp(user, host, 0);
         case 'watch':
-          return lookUp(act, WATCH_MS);
+          return lookUp(user, host, WATCH_MS);
       }
     },
   };

@@ -32,7 +32,7 @@ export const MEMBERSHIP_FAULTS: readonly FaultKind[] = [
         const why = await node.leave({ signal: new AbortController().signal });
         world.say(host.name, why === undefined ? 'has left' : `has not left: ${why}`);
         if (why !== undefined || host.standing !== 'up' || host.machine.node !== node) return;
-        await node.stop();
+        await node.stop().catch((error: unknown) => world.say(host.name, `does not stop cleanly: ${error}`));
         if (host.standing !== 'up' || host.machine.node !== node) return;
         host.crash();
         host.standing = 'gone';
@@ -54,7 +54,7 @@ export const MEMBERSHIP_FAULTS: readonly FaultKind[] = [
       if (host.standing !== 'up') return false;
       world.detach('a leave', async () => {
         const { node } = host.machine;
-        await node.stop();
+        await node.stop().catch((error: unknown) => world.say(host.name, `does not stop cleanly: ${error}`));
         if (host.standing !== 'up' || host.machine.node !== node) return;
         host.crash();
         host.tampered = true;
