@@ -1,7 +1,9 @@
 // A machine of the simulator with the host that owns it: the disk, clock and endpoint of the chain that the host shows to
 // the node, well or otherwise.
 
+import type { QuoteSource } from '../../../src/attestation/index.ts';
 import { concatBytes, equalBytes } from '../../../src/core/bytes.ts';
+import { KithError } from '../../../src/core/errors.ts';
 import type { Clock, Random } from '../../../src/core/ports.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { type BatchFate, commitToSealingKey, type KeyValueOp, readHeader } from '../../../src/node/store/index.ts';
@@ -20,6 +22,8 @@ export type Standing =
   /** Has left its cluster for good. */
   | 'gone';
 
+export type QuoteMode = 'well' | 'none' | 'changed';
+
 /** What the disk does with the next batches. */
 export type DiskMode = 'well' | 'full' | 'torn' | 'slow';
 
@@ -32,6 +36,9 @@ export interface DiskImages {
 }
 
 const SEALING_KEY_BYTES = 32;
+/** Of a quote: its header, and the report after it. */
+const HEADER_BYTES = 48;
+const QUOTE_BODY_BYTES = 584;
 
 export interface Host {
   readonly index: number;
@@ -48,6 +55,8 @@ export interface Host {
   skewMs: number;
   /** Whether its processors stand still: timers fire when it goes on. */
   paused: boolean;
+  /** What its platform gives for quotes: none, or some with a bit changed. */
+  quoteMode: QuoteMode;
   /** Told of each call that changes something outside. */
   onCall: ((kind: PortCall) => void) | undefined;
   /** Boots so far. */
@@ -120,11 +129,24 @@ export function createHost({ sim, transport, witness, onSealingKey }: HostDeps, 
         else callback();
       }),
   });
+  const aroundQuotes = (genuine: QuoteSource): QuoteSource => ({
+    ...genuine,
+    async quote(reportData, quoteOptions) {
+      if (host.quoteMode === 'none') throw new KithError('quote-failed', 'the platform gives no quote');
+      const quote = await genuine.quote(reportData, quoteOptions);
+      if (host.quoteMode === 'well') return quote;
+      const changed = quote.slice();
+      const at = HEADER_BYTES + (reportData[0]! % QUOTE_BODY_BYTES);
+      changed[at] = changed[at]! ^ 1;
+      return changed;
+    },
+  });
   const endpoint = createEndpoint();
   const platform = cloneOf?.host.name ?? name;
   const machine = sim.machine(name, {
     disk,
     hostClock,
+    quotes: aroundQuotes,
     random: drawn.around,
     transport: (genuine) => transport(name, genuine),
     endpoint: endpoint.around,
@@ -144,6 +166,7 @@ export function createHost({ sim, transport, witness, onSealingKey }: HostDeps, 
     diskMode: 'well',
     slowMs: 0,
     skewMs: 0,
+    quoteMode: 'well',
     paused: false,
     onCall: undefined,
     boots: 0,

@@ -183,6 +183,7 @@ function calmDown(world: World): void {
   for (const host of world.hosts) {
     host.skewMs = 0;
     host.diskMode = 'well';
+    host.quoteMode = 'well';
     host.onCall = undefined;
     host.endpoint.mode = { kind: 'well' };
     if (host.paused) host.resume();

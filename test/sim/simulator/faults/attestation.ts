@@ -9,7 +9,7 @@ import { readHeader } from '../../../../src/node/store/index.ts';
 import type { HandshakeDeps } from '../../../../src/p2p/handshake/ports.ts';
 import { measurements, NOW, pki } from '../../../support/attestation.ts';
 import type { TestNode, TestNodeOptions } from '../../../support/mesh.ts';
-import type { Host } from '../host.ts';
+import type { Host, QuoteMode } from '../host.ts';
 import { readyHosts, type World } from '../world.ts';
 import { allHosts, type FaultKind, type PlannedFault } from './kind.ts';
 
@@ -127,6 +127,29 @@ async function steal(world: World, victim: Host, name: string): Promise<void> {
   await thief.mesh.stop();
 }
 
+/** The evidence of a member is not what it should be for a while; its connections begin anew meanwhile. */
+function ofMember(kind: string, mode: QuoteMode): FaultKind {
+  return {
+    kind,
+    share: 0.12,
+    shape: (draw, frame) => ({
+      forMs: draw.between(5_000, 30_000),
+      hosts: [draw.pick(allHosts(frame))],
+      amount: draw.unit(),
+    }),
+    inject(world, fault) {
+      const host = world.hosts[fault.hosts[0]!]!;
+      host.quoteMode = mode;
+      world.keep(fault, () => {
+        host.quoteMode = 'well';
+      });
+      if (host.standing !== 'up') return false;
+      world.network.cut(host.machine.address);
+      return true;
+    },
+  };
+}
+
 export const ATTESTATION_FAULTS: readonly FaultKind[] = [
   intruder('attestation-none', 0.1, () => ({ wrap: wrapQuoter(() => async () => utf8('believe me')) })),
   intruder('attestation-other-build', 0.1, () => ({ measurements: otherBuild })),
@@ -135,6 +158,8 @@ export const ATTESTATION_FAULTS: readonly FaultKind[] = [
   intruder('attestation-forged', 0.12, forged),
   intruder('attestation-replayed', 0.12, replayed),
   intruder('attestation-expired', 0.12, late),
+  ofMember('attestation-unavailable', 'none'),
+  ofMember('attestation-changed', 'changed'),
   {
     kind: 'attestation-thief',
     share: 0.15,
