@@ -8,7 +8,14 @@ import { isKithError, KithError, messageOf } from '../core/errors.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import { indexerError, isStop } from './errors.ts';
 import { fetchInOrder } from './fetcher.ts';
-import { BATCH_BLOCKS_MAX, CHAIN_ID_CHARS_MAX, STALE_TIP_MS, UPSTREAMS_MAX } from './limits.ts';
+import {
+  BATCH_BLOCKS_MAX,
+  CHAIN_ID_CHARS_MAX,
+  STALE_TIP_MS,
+  UPSTREAMS_MAX,
+  WRITE_RETRY_MS_MAX,
+  WRITE_RETRY_MS_MIN,
+} from './limits.ts';
 import type { NoteStore } from './note-store.ts';
 import type { ChainBlock, ChainSource, HeightRange, IndexerEvent, SourceBlock } from './ports.ts';
 import { type Upstream, type UpstreamReport, Upstreams } from './upstreams.ts';
@@ -53,6 +60,8 @@ export interface IndexerStatus {
   readonly missing: HeightRange | undefined;
   /** No new block for two minutes, although upstreams answer. */
   readonly stale: boolean;
+  /** What a write failed for that is tried again. */
+  readonly delay: KithError | undefined;
   readonly error: KithError | undefined;
   readonly counts: IndexerCounts;
   readonly upstreams: readonly UpstreamReport[];
@@ -95,6 +104,7 @@ class ChainIndexer implements Indexer {
   readonly #controller = new AbortController();
   readonly #tasks: Promise<void>[] = [];
   #error: KithError | undefined;
+  #delay: KithError | undefined;
   #counts: IndexerCounts = { blocks: 0, transactions: 0, flags: 0, unflagged: 0, undecodable: 0 };
   #tipChangedAt = 0;
   #missingFrom: number | undefined;
@@ -203,7 +213,8 @@ class ChainIndexer implements Indexer {
 
   async #pin(): Promise<void> {
     const start = this.#options.startHeight ?? (await this.#firstHeight());
-    if (start !== undefined) await this.#deps.notes.pin(this.#options.chainId, Math.max(1, start));
+    if (start === undefined) return;
+    await this.#untilWritten(() => this.#deps.notes.pin(this.#options.chainId, Math.max(1, start)));
   }
 
   /** The lowest height of an upstream with flags; where none is configured, the first transaction there is. */
@@ -242,8 +253,27 @@ class ChainIndexer implements Indexer {
     }
   }
 
+  /** A full disk passes; everything else that a write fails for ends the indexer. */
+  async #untilWritten(write: () => Promise<void>): Promise<void> {
+    const { signal } = this.#controller;
+    for (let waitMs = WRITE_RETRY_MS_MIN; ; waitMs = Math.min(2 * waitMs, WRITE_RETRY_MS_MAX)) {
+      try {
+        await write();
+        break;
+      } catch (error) {
+        throwIfAborted(signal);
+        if (!isKithError(error, 'store-full', 'store-unavailable')) throw error;
+        if (!this.#delay) this.#report({ kind: 'write-failed', error });
+        this.#delay = error;
+        await sleep(this.#deps.clock, waitMs, { signal });
+      }
+    }
+    if (this.#delay) this.#report({ kind: 'write-recovered' });
+    this.#delay = undefined;
+  }
+
   async #write(blocks: readonly SourceBlock[]): Promise<void> {
-    await this.#deps.notes.append(blocks);
+    await this.#untilWritten(() => this.#deps.notes.append(blocks));
     let { blocks: count, transactions, flags, unflagged, undecodable } = this.#counts;
     for (const block of blocks) {
       count += 1;
@@ -270,6 +300,7 @@ class ChainIndexer implements Indexer {
       tip,
       missing: cursor === undefined ? undefined : this.#upstreams.missing(cursor),
       stale,
+      delay: this.#delay,
       error: this.#error,
       counts: this.#counts,
       upstreams: this.#upstreams.reports(),

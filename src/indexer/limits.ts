@@ -48,6 +48,10 @@ export const REQUEST_TIMEOUT_MS = 10_000;
 export const BACKOFF_MS_MIN = 250;
 export const BACKOFF_MS_MAX = 10_000;
 
+/** Waits between attempts to write to a full disk, doubling: as detection does with its own. */
+export const WRITE_RETRY_MS_MIN = 500;
+export const WRITE_RETRY_MS_MAX = 30_000;
+
 /** Nodes behind one load balancer differ by a few blocks; more than that is a reset. */
 export const REGRESSION_BLOCKS_MAX = 10;
 

@@ -73,7 +73,10 @@ export interface Store {
   get(key: Uint8Array): Promise<Uint8Array | undefined>;
   /** The entries with from <= key < to, by key. */
   range(from: Uint8Array, to: Uint8Array): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>;
-  /** All of it or nothing, and on the disk once it resolves. */
+  /**
+   * All of it or nothing, and on the disk once it resolves.
+   * @throws KithError `store-full`, `store-unavailable`: nothing was written, and may be tried again.
+   */
   batch(ops: readonly StoreOp[]): Promise<void>;
 }
 
@@ -92,4 +95,7 @@ export type IndexerEvent =
   | { readonly kind: 'heights-missing'; readonly from: number; readonly to: number }
   /** It contradicted itself and is not asked again. */
   | { readonly kind: 'upstream-dropped'; readonly upstream: string; readonly error: Error }
+  /** The disk takes no rows: they are written again and again until it does. */
+  | { readonly kind: 'write-failed'; readonly error: Error }
+  | { readonly kind: 'write-recovered' }
   | { readonly kind: 'stopped'; readonly error: Error };

@@ -17,6 +17,10 @@ export function logIndexerEvent(log: Log): (event: IndexerEvent) => void {
         return log.error('heights-missing', { from: event.from, to: event.to });
       case 'upstream-dropped':
         return log.error('upstream-dropped', { upstream: event.upstream, reason: event.error.message });
+      case 'write-failed':
+        return log.warn('chain-waits', { reason: event.error.message });
+      case 'write-recovered':
+        return log.info('chain-resumed');
       case 'stopped':
         return log.error('indexer-stopped', { reason: event.error.message });
       default:

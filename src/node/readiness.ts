@@ -33,11 +33,12 @@ const chainReason = (phase: string): string =>
 
 /** What is wrong although work goes on, or may go on again. */
 function delays({ indexer, detector }: Pick<Running, 'indexer' | 'detector'>): string[] {
-  const { phase, missing, stale } = indexer.status();
+  const { phase, missing, stale, delay } = indexer.status();
   return [
     ...(phase === 'unreachable' ? ['no chain endpoint answers'] : []),
     ...(missing ? [`no chain endpoint has the heights ${missing.from} to ${missing.to} any more`] : []),
     ...(stale ? ['no new block for two minutes'] : []),
+    ...(delay ? [`the index of the chain waits (${delay.code}): ${delay.message}`] : []),
     ...(detector.delay ? [`detection waits (${detector.delay.code}): ${detector.delay.message}`] : []),
   ];
 }

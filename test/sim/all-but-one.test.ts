@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createDevnet } from '../../src/devnet/index.ts';
 import { madeUpLines, replayOf } from '../support/replay.ts';
 import { createSimCluster, type SimMachine } from '../support/sim-cluster.ts';
-import { createTestDisk } from '../support/test-node.ts';
+import { createTestDisk } from '../support/test-disk.ts';
 
 const LINES = madeUpLines(1_000, 30).filter(({ flags }) => flags === null);
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { emptyWorld, foundedWorld, whole } from '../support/sim-world.ts';
-import { copyDisk } from '../support/test-node.ts';
+import { copyDisk } from '../support/test-disk.ts';
 
 describe('three nodes', () => {
   it('fence off the older of two boots of one disk', async () => {

@@ -11,7 +11,7 @@ import { headerFor, makeStore, testNode } from '../support/sealed-store.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { SIM_SEED, type SimMachine } from '../support/sim-cluster.ts';
 import { foundedWorld, whole } from '../support/sim-world.ts';
-import { copyDisk, createTestDisk } from '../support/test-node.ts';
+import { copyDisk, createTestDisk } from '../support/test-disk.ts';
 
 type Three = [SimMachine, SimMachine, SimMachine];
 

@@ -6,7 +6,7 @@ import { longForm } from '../support/fuzz.ts';
 import type { SimMachine } from '../support/sim-cluster.ts';
 import { holdsAll, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
 import { allBacked, foundedWorld } from '../support/sim-world.ts';
-import { createTestDisk } from '../support/test-node.ts';
+import { createTestDisk } from '../support/test-disk.ts';
 
 type Three = [SimMachine, SimMachine, SimMachine];
 type Users = ReturnType<typeof usersOf>;

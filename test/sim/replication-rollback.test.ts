@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { SimCluster, SimMachine } from '../support/sim-cluster.ts';
 import { confirmedBy, holdsAll, partition, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
 import { foundedWorld } from '../support/sim-world.ts';
-import { copyDisk } from '../support/test-node.ts';
+import { copyDisk } from '../support/test-disk.ts';
 
 type Three = [SimMachine, SimMachine, SimMachine];
 

@@ -9,7 +9,8 @@ import { seededUser, userOf } from '../support/node-user.ts';
 import { createSecretScan } from '../support/secret-scan.ts';
 import type { SimMachine } from '../support/sim-cluster.ts';
 import { allBacked, emptyWorld, whole } from '../support/sim-world.ts';
-import { createTestDisk, type TestNode } from '../support/test-node.ts';
+import { createTestDisk } from '../support/test-disk.ts';
+import type { TestNode } from '../support/test-node.ts';
 
 it('shows no eight bytes of a key, share, seed or node secret on disks, in frames, logs and metrics', async () => {
   const sim = emptyWorld();

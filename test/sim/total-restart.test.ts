@@ -6,7 +6,7 @@ import { seededUser, userOf } from '../support/node-user.ts';
 import { enterShare, recoveryOfThree, waitingAt } from '../support/recovery-holders.ts';
 import { madeUpLines, replayOf } from '../support/replay.ts';
 import { createSimCluster, type SimMachine } from '../support/sim-cluster.ts';
-import { testCluster } from '../support/test-node.ts';
+import { testCluster } from '../support/test-cluster.ts';
 
 const LINES = madeUpLines(1_000, 60).filter(({ flags }) => flags === null);
 const cluster = testCluster({ allowUnbacked: false, recovery: recoveryOfThree });

@@ -18,41 +18,94 @@ export interface ManualClock extends Clock {
 /** An hour of virtual time: work that needs more is stuck. */
 const SETTLE_MS_MAX = 3_600_000;
 
+interface Waiting {
+  readonly dueMs: number;
+  /** Of two due at once, the first scheduled fires first. */
+  readonly order: number;
+  /** Undefined once it has fired or was cancelled. */
+  callback: (() => void) | undefined;
+}
+
+const isBefore = (a: Waiting, b: Waiting): boolean => a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order);
+
+/** A binary heap. What is cancelled stays in it until it comes to the top. */
+function createQueue() {
+  const heap: Waiting[] = [];
+  return {
+    push(item: Waiting): void {
+      let at = heap.length;
+      heap.push(item);
+      while (at > 0) {
+        const above = (at - 1) >> 1;
+        if (!isBefore(item, heap[above]!)) break;
+        heap[at] = heap[above]!;
+        at = above;
+      }
+      heap[at] = item;
+    },
+    first: (): Waiting | undefined => heap[0],
+    removeFirst(): void {
+      const item = heap.pop()!;
+      if (heap.length === 0) return;
+      let at = 0;
+      for (;;) {
+        let below = 2 * at + 1;
+        if (below >= heap.length) break;
+        if (below + 1 < heap.length && isBefore(heap[below + 1]!, heap[below]!)) below += 1;
+        if (!isBefore(heap[below]!, item)) break;
+        heap[at] = heap[below]!;
+        at = below;
+      }
+      heap[at] = item;
+    },
+  };
+}
+
 export function createManualClock(startMs = 1_700_000_000_000): ManualClock {
   let elapsed = 0;
   let order = 0;
-  const timers = new Map<number, { readonly dueMs: number; readonly callback: () => void }>();
+  let pending = 0;
+  const queue = createQueue();
 
   const drain = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-  function next(): number | undefined {
-    let first: number | undefined;
-    for (const [id, { dueMs }] of timers) {
-      if (first === undefined || dueMs < timers.get(first)!.dueMs) first = id;
+  function next(): Waiting | undefined {
+    for (let first = queue.first(); first; first = queue.first()) {
+      if (first.callback) return first;
+      queue.removeFirst();
     }
-    return first;
+    return undefined;
   }
 
-  function fire(id: number): void {
-    const timer = timers.get(id)!;
-    timers.delete(id);
+  function fire(timer: Waiting): void {
+    const { callback } = timer;
+    queue.removeFirst();
+    timer.callback = undefined;
+    pending -= 1;
     elapsed = Math.max(elapsed, timer.dueMs);
-    timer.callback();
+    callback?.();
   }
 
   return {
     now: () => startMs + elapsed,
     monotonic: () => elapsed,
     schedule(delayMs, callback) {
-      const id = order++;
-      timers.set(id, { dueMs: elapsed + Math.max(0, delayMs), callback });
-      return { cancel: () => void timers.delete(id) };
+      const timer: Waiting = { dueMs: elapsed + Math.max(0, delayMs), order: order++, callback };
+      queue.push(timer);
+      pending += 1;
+      return {
+        cancel() {
+          if (!timer.callback) return;
+          timer.callback = undefined;
+          pending -= 1;
+        },
+      };
     },
     async advance(ms) {
       const until = elapsed + ms;
       await drain();
-      for (let id = next(); id !== undefined && timers.get(id)!.dueMs <= until; id = next()) {
-        fire(id);
+      for (let timer = next(); timer && timer.dueMs <= until; timer = next()) {
+        fire(timer);
         await drain();
       }
       elapsed = until;
@@ -67,14 +120,14 @@ export function createManualClock(startMs = 1_700_000_000_000): ManualClock {
       for (;;) {
         await drain();
         if (done) return work;
-        const id = next();
-        if (id === undefined) throw new Error('the work waits for something that no timer brings');
-        if (timers.get(id)!.dueMs > until) throw new Error(`the work is not done after ${msMax} ms of virtual time`);
-        fire(id);
+        const timer = next();
+        if (!timer) throw new Error('the work waits for something that no timer brings');
+        if (timer.dueMs > until) throw new Error(`the work is not done after ${msMax} ms of virtual time`);
+        fire(timer);
       }
     },
     get pending() {
-      return timers.size;
+      return pending;
     },
   };
 }

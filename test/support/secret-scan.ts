@@ -25,6 +25,8 @@ function formsOf(secret: Uint8Array): Buffer[] {
 }
 
 export interface SecretScan {
+  /** Looks for another one from now on. */
+  add(name: string, secret: Uint8Array): void;
   /** Names of the secrets of which something was found in `bytes`. */
   find(bytes: Uint8Array): string[];
   /** The same over all files below a folder. */
@@ -33,18 +35,20 @@ export interface SecretScan {
 
 export function createSecretScan(secrets: ReadonlyMap<string, Uint8Array>): SecretScan {
   const byStart = new Map<number, { readonly name: string; readonly form: Buffer }[]>();
-  for (const [name, secret] of secrets) {
+  /** Most places are settled by the first two bytes. */
+  const filter = new Uint8Array(65_536);
+
+  function add(name: string, secret: Uint8Array): void {
     if (secret.length < RUN_BYTES) throw new Error(`${name} is too short to be looked for`);
     for (const form of formsOf(secret)) {
       const start = form.readUInt32LE(0);
       const known = byStart.get(start);
       if (known) known.push({ name, form });
       else byStart.set(start, [{ name, form }]);
+      filter[start & 0xffff] = 1;
     }
   }
-  /** Most places are settled by the first two bytes. */
-  const filter = new Uint8Array(65_536);
-  for (const start of byStart.keys()) filter[start & 0xffff] = 1;
+  for (const [name, secret] of secrets) add(name, secret);
 
   function find(bytes: Uint8Array): string[] {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -59,6 +63,7 @@ export function createSecretScan(secrets: ReadonlyMap<string, Uint8Array>): Secr
   }
 
   return {
+    add,
     find,
     findInFolder(folder) {
       return readdirSync(folder, { recursive: true, encoding: 'utf8' })

@@ -10,10 +10,12 @@ import {
   type MeasurementSet,
   type QuoteSource,
 } from '../../src/attestation/index.ts';
+import type { SimulatedPlatform } from '../../src/attestation/simulated/pki.ts';
 import type { NodeId } from '../../src/core/ids.ts';
-import type { Random } from '../../src/core/ports.ts';
+import type { Clock, Random } from '../../src/core/ports.ts';
 import type { Devnet } from '../../src/devnet/index.ts';
-import { createInlineExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
+import { createInlineExecutor, type DetectionExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
+import type { Transport as WireTransport } from '../../src/indexer/codec.ts';
 import { createCometClient, createCometSource } from '../../src/indexer/index.ts';
 import type { LogFields } from '../../src/node/log.ts';
 import { createNode, type KithNode, type NodeOptions } from '../../src/node/node.ts';
@@ -25,7 +27,9 @@ import { createTestMesh, type TestNode, type TestNodeOptions } from './mesh.ts';
 import { createLife, type Life, mortalClock, mortalDisk, mortalTransport, type PortCall } from './mortal.ts';
 import { fakeProcess } from './node-service.ts';
 import { seededRandom } from './seeded-random.ts';
-import { createTestDisk, type LogLine, type TestDisk, testCluster } from './test-node.ts';
+import { testCluster } from './test-cluster.ts';
+import { createTestDisk, type TestDisk } from './test-disk.ts';
+import type { LogLine } from './test-node.ts';
 
 /** What chance in simulations begins with. */
 export const SIM_SEED = process.env['KITH_SEED'] ?? '1';
@@ -48,6 +52,21 @@ export interface MachineOptions {
   readonly devnet?: Devnet;
   /** Looks at what the machine draws by chance. */
   readonly random?: (genuine: Random) => Random;
+  /** The clock that its host shows it, in place of the one of all. */
+  readonly hostClock?: (genuine: Clock) => Clock;
+  /** Stands between it and the network. */
+  readonly transport?: (genuine: Transport) => Transport;
+  /** Stands between it and its endpoint of the chain. */
+  readonly endpoint?: (genuine: WireTransport) => WireTransport;
+}
+
+export interface SimClusterOptions {
+  /** What chance begins with; KITH_SEED if absent. */
+  readonly seed?: string;
+  /** What detects in each machine; inline if absent. */
+  readonly executor?: (deps: { readonly clock: Clock }) => DetectionExecutor;
+  /** Told of each line that a machine logs. */
+  readonly onLine?: (machine: string, line: LogLine) => void;
 }
 
 export interface BootOptions {
@@ -55,6 +74,8 @@ export interface BootOptions {
   readonly cluster?: Cluster;
   readonly measurements?: MeasurementSet;
   readonly replication?: NodeOptions['replication'];
+  /** Whether it founds the cluster with the first it meets; the first machine does, if absent. */
+  readonly found?: boolean;
   /** Told of each port call before it has its effect; may crash the machine. */
   readonly onCall?: (kind: PortCall) => void;
 }
@@ -67,12 +88,17 @@ export interface SimMachine {
   readonly lines: LogLine[];
   /** The boot that runs, or ran last. */
   readonly node: KithNode;
+  /** Whether a boot runs that was neither crashed nor stopped. */
+  readonly alive: boolean;
   readonly nodeId: NodeId;
   readonly ready: boolean;
   /** A new boot; resolves at once. */
   boot(options?: BootOptions): KithNode;
-  /** The boot ends between two instructions: its timers and calls never come back. */
-  crash(): void;
+  /**
+   * The boot ends between two instructions: its timers and calls never come back.
+   * @param keep batches under way that the disk has all the same, of those that were not synced; none if absent.
+   */
+  crash(keep?: number): void;
   /** Ends the running boot, if one is running. */
   stop(): Promise<void>;
   /** Codes of the log lines of an event, or all its values of another field. */
@@ -99,9 +125,24 @@ interface Boot {
   readonly node: KithNode;
   readonly life: Life;
   readonly transport: Transport;
+  stopped: boolean;
 }
 
-export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUnbacked: false })): SimCluster {
+const platforms = new Map<string, SimulatedPlatform>();
+
+/** A platform of the development PKI. Made once: its certificate is the same each time, and costs more than a boot. */
+function platformOf(operator: string, name: string): SimulatedPlatform {
+  const key = `${operator}/${name}`;
+  const platform = platforms.get(key) ?? pki.platform({ operator, name });
+  platforms.set(key, platform);
+  return platform;
+}
+
+export function createSimCluster(
+  devnet: Devnet,
+  cluster = testCluster({ allowUnbacked: false }),
+  { seed = SIM_SEED, executor = createInlineExecutor, onLine }: SimClusterOptions = {},
+): SimCluster {
   const clock = createManualClock(NOW * 1000);
   const network = createMemoryNetwork({ clock, onLink: (ended) => setMaxListeners(LISTENERS_MAX, ended) });
   const addresses: string[] = [];
@@ -111,23 +152,29 @@ export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUn
   function machine(name: string, given: MachineOptions = {}): SimMachine {
     const disk = given.disk ?? createTestDisk();
     const lines: LogLine[] = [];
-    const platform = pki.platform({ operator: given.operator ?? `op-${name}`, name: given.platform ?? name });
+    const platform = platformOf(given.operator ?? `op-${name}`, given.platform ?? name);
     const address = given.address ?? `/memory/${name}`;
     if (!addresses.includes(address)) addresses.push(address);
     let boots = 0;
     let running: Boot | undefined;
-    const chain = given.devnet ?? devnet;
+    const toChain = (given.devnet ?? devnet).transport(name);
+    const endpoint = given.endpoint?.(toChain) ?? toChain;
 
     function boot(options: BootOptions = {}): KithNode {
-      const seeded = seededRandom(`${SIM_SEED} ${name} ${address} boot ${++boots}`);
+      const seeded = seededRandom(`${seed} ${name} ${address} boot ${++boots}`);
       const random = given.random?.(seeded) ?? seeded;
       const life = createLife(options.onCall);
-      const own = mortalClock(clock, life);
+      const own = mortalClock(given.hostClock?.(clock) ?? clock, life);
       const log =
         (level: LogLine['level']) =>
-        (event: string, fields: LogFields = {}) =>
-          void (life.alive && lines.push({ level, event, fields }));
-      const transport = network.transport({ bootKey: random.bytes(32), address });
+        (event: string, fields: LogFields = {}): void => {
+          if (!life.alive) return;
+          const line = { level, event, fields };
+          lines.push(line);
+          onLine?.(name, line);
+        };
+      const reached = network.transport({ bootKey: random.bytes(32), address });
+      const transport = given.transport?.(reached) ?? reached;
       const genuine = createSimulatedSource(
         { clock: own },
         platform,
@@ -141,13 +188,10 @@ export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUn
           cluster: options.cluster ?? given.cluster ?? cluster,
           disk: mortalDisk(disk, life),
           sources: [
-            createCometSource(
-              { transport: chain.transport(name), clock: own, decodable: isDecodableFlag },
-              { textPrefix: 'kith/' },
-            ),
+            createCometSource({ transport: endpoint, clock: own, decodable: isDecodableFlag }, { textPrefix: 'kith/' }),
           ],
-          executor: createInlineExecutor({ clock: own }),
-          chainClients: [createCometClient({ transport: chain.transport(name), clock: own }, { textPrefix: 'kith/' })],
+          executor: executor({ clock: own }),
+          chainClients: [createCometClient({ transport: endpoint, clock: own }, { textPrefix: 'kith/' })],
           custody: { kind: 'members', transport: mortalTransport(transport, life) },
           quoteSource: given.quotes?.(genuine) ?? genuine,
           collateralSources: [createSimulatedCollateral(pki)],
@@ -155,11 +199,11 @@ export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUn
         {
           version: '0.0.0',
           bootstrap: options.bootstrap ?? addresses.filter((other) => other !== address),
-          found: address === addresses[0],
+          found: options.found ?? address === addresses[0],
           replication: options.replication,
         },
       );
-      running = { node, life, transport };
+      running = { node, life, transport, stopped: false };
       node.start().catch((error: unknown) => log('error')('start-failed', { reason: String(error) }));
       return node;
     }
@@ -173,20 +217,25 @@ export function createSimCluster(devnet: Devnet, cluster = testCluster({ allowUn
       get node() {
         return running!.node;
       },
+      get alive() {
+        return running?.life.alive === true && !running.stopped;
+      },
       get nodeId() {
         return running!.node.service.node().nodeId as NodeId;
       },
       get ready() {
         return running!.node.service.readiness().ready;
       },
-      crash() {
+      crash(keep = 0) {
         running!.life.end();
         void running!.transport.stop();
-        disk.sealed.crash(0);
-        disk.chain().crash(0);
+        disk.sealed.crash(keep);
+        disk.chain().crash(keep);
       },
       async stop() {
-        if (running?.life.alive) await clock.settle(running.node.stop());
+        if (!running?.life.alive) return;
+        running.stopped = true;
+        await clock.settle(running.node.stop());
       },
       logged: (event, field = 'code') =>
         lines.filter((line) => line.event === event).map(({ fields }) => fields[field]),

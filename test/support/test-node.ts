@@ -8,94 +8,16 @@ import { Secret } from '../../src/core/secret.ts';
 import type { Devnet } from '../../src/devnet/index.ts';
 import { createInlineExecutor, isDecodableFlag } from '../../src/fmd/index.ts';
 import { type ChainSource, createCometClient, createCometSource } from '../../src/indexer/index.ts';
-import { type Disk, LISTED_MAX, type SetAsideStore } from '../../src/node/disk.ts';
+import type { Disk } from '../../src/node/disk.ts';
 import type { Log, LogFields } from '../../src/node/log.ts';
 import { createNode, type KithNode, type NodeDeps } from '../../src/node/node.ts';
 import { memoryOnlyHeader } from '../../src/node/own-header.ts';
 import type { SealingKeys } from '../../src/node/sealing-keys.ts';
-import {
-  createMemoryDisk,
-  createMemoryHeaderFile,
-  type HeaderFile,
-  type MemoryDisk,
-  type MemoryDiskOptions,
-  readOnly,
-} from '../../src/node/store/index.ts';
 import { measurements, NOW, pki, platform } from './attestation.ts';
 import { createManualClock, type ManualClock } from './manual-clock.ts';
 import { seededRandom } from './seeded-random.ts';
 import { testCluster } from './test-cluster.ts';
-
-export { testCluster };
-
-/** Disks of one node that survive its restarts. */
-export interface TestDisk extends Disk {
-  readonly header: HeaderFile;
-  readonly sealed: MemoryDisk;
-  readonly chain: () => MemoryDisk;
-  readonly asides: () => number;
-  /** What was set aside, the oldest first, for a host to do with as it likes. */
-  readonly aside: AsideDisk[];
-}
-
-export interface AsideDisk {
-  header: Uint8Array | undefined;
-  readonly sealed: MemoryDisk;
-  imported: boolean;
-}
-
-export function createTestDisk(options: { sealed?: MemoryDiskOptions; chain?: MemoryDiskOptions } = {}): TestDisk {
-  const empty = ({ onBatch }: MemoryDiskOptions = {}) => createMemoryDisk(onBatch ? { onBatch } : {});
-  let header = createMemoryHeaderFile();
-  let sealed = createMemoryDisk(options.sealed);
-  let chain = createMemoryDisk(options.chain);
-  const aside: AsideDisk[] = [];
-  return {
-    header: { read: () => header.read(), write: (bytes) => header.write(bytes) },
-    get sealed() {
-      return sealed;
-    },
-    chain: () => chain,
-    asides: () => aside.length,
-    aside,
-    openSealed: async () => sealed.open(),
-    async openChain({ fresh }) {
-      if (fresh) chain = empty(options.chain);
-      return chain.open();
-    },
-    async setAside() {
-      aside.push({ header: await header.read(), sealed, imported: false });
-      header = createMemoryHeaderFile();
-      sealed = empty(options.sealed);
-      return `aside ${aside.length}`;
-    },
-    async setAsideStores() {
-      return aside
-        .flatMap((store, i): SetAsideStore[] => {
-          if (!store.header || store.imported || store.sealed.image().size === 0) return [];
-          return [
-            {
-              place: `aside ${i + 1}`,
-              header: store.header,
-              openSealed: async () => readOnly(store.sealed.open()),
-              markImported: async () => {
-                store.imported = true;
-              },
-            },
-          ];
-        })
-        .slice(0, LISTED_MAX);
-    },
-  };
-}
-
-/** What the host sees of a disk now, on another one. */
-export async function copyDisk(disk: TestDisk): Promise<TestDisk> {
-  const header = await disk.header.read();
-  const copy = createTestDisk({ sealed: { image: disk.sealed.image() }, chain: { image: disk.chain().image() } });
-  if (header) await copy.header.write(header);
-  return copy;
-}
+import { createTestDisk, type TestDisk } from './test-disk.ts';
 
 /** Keeps the sealing keys that a test injects, as peers would. */
 export function createKeptKeys(

@@ -67,6 +67,55 @@ describe('an indexer', () => {
     await expect(consumer).rejects.toMatchObject({ code: 'aborted' });
   });
 
+  it('keeps what a full disk does not take, says so once, and goes on when there is room', async () => {
+    const devnet = createDevnet({ replay: replayOf(LINES), startAfter: 10 });
+    const inner = createMemoryStore();
+    let full = false;
+    let refused = 0;
+    const store: typeof inner = {
+      ...inner,
+      async batch(ops) {
+        if (!full) return inner.batch(ops);
+        refused += 1;
+        throw new KithError('store-full', 'no space left on the disk');
+      },
+    };
+    const run = await begin([comet(devnet)], { store });
+    await reach(run, FIRST + 9);
+    full = true;
+    devnet.advance(5);
+    await run.clock.advance(60_000);
+    expect(run.notes.checkpoint?.cursor).toBe(FIRST + 9);
+    expect(run.indexer.status()).toMatchObject({ phase: 'syncing', error: undefined, delay: { code: 'store-full' } });
+    // After 0.5, 1, 2, 4, 8, 16 and 30 seconds.
+    expect(refused).toBeGreaterThanOrEqual(6);
+    expect(refused).toBeLessThanOrEqual(8);
+    full = false;
+    await run.clock.advance(31_000);
+    expect(run.notes.checkpoint?.cursor).toBe(FIRST + 14);
+    expect(run.indexer.status().delay).toBeUndefined();
+    expect(await stored(run)).toEqual(linesTo(FIRST + 14));
+    expect(run.events.map(({ kind }) => kind)).toEqual(['write-failed', 'write-recovered']);
+  });
+
+  it('begins on a disk that is full at first', async () => {
+    const inner = createMemoryStore();
+    let full = true;
+    const store: typeof inner = {
+      ...inner,
+      async batch(ops) {
+        if (full) throw new KithError('store-full', 'no space left on the disk');
+        return inner.batch(ops);
+      },
+    };
+    const run = await begin([comet(createDevnet({ replay: replayOf(LINES) }))], { store });
+    await run.clock.advance(5_000);
+    expect(run.notes.checkpoint).toBeUndefined();
+    full = false;
+    await reach(run, TIP);
+    expect(await stored(run)).toEqual(LINES);
+  });
+
   it('hands over a new block in time even while another upstream is silent', async () => {
     const devnet = createDevnet({ replay: replayOf(LINES), startAfter: 10 });
     const silent = createDevnet({ replay: replayOf(LINES) });

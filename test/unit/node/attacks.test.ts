@@ -6,7 +6,9 @@ import { createMemoryDisk, type DiskImage } from '../../../src/node/store/index.
 import { seededUser, userOf } from '../../support/node-user.ts';
 import { madeUpLines, replayOf } from '../../support/replay.ts';
 import { codeOf } from '../../support/sealed-store.ts';
-import { createTestDisk, createTestNode, type TestDisk, testCluster } from '../../support/test-node.ts';
+import { testCluster } from '../../support/test-cluster.ts';
+import { createTestDisk, type TestDisk } from '../../support/test-disk.ts';
+import { createTestNode } from '../../support/test-node.ts';
 
 const users = ['anna', 'boris', 'clara'].map((name) => seededUser(name, 3));
 const LINES = madeUpLines(1_000, 30).filter(({ flags }) => flags === null);

@@ -3,7 +3,8 @@ import { createDevnet } from '../../../src/devnet/index.ts';
 import type { KeyValueOp } from '../../../src/node/store/index.ts';
 import { seededUser, userOf } from '../../support/node-user.ts';
 import { type ReplayLine, replayOf } from '../../support/replay.ts';
-import { createTestDisk, createTestNode } from '../../support/test-node.ts';
+import { createTestDisk } from '../../support/test-disk.ts';
+import { createTestNode } from '../../support/test-node.ts';
 
 const FIRST = 1_000;
 const HEIGHTS = 60;

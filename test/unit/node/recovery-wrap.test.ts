@@ -10,7 +10,9 @@ import { createMemoryDisk, openSealedStoreWithDataKey, readHeader } from '../../
 import { madeUpLines, replayOf } from '../../support/replay.ts';
 import { makeStore, testDeps, testNode } from '../../support/sealed-store.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
-import { createTestDisk, createTestNode, type TestDisk, testCluster } from '../../support/test-node.ts';
+import { testCluster } from '../../support/test-cluster.ts';
+import { createTestDisk, type TestDisk } from '../../support/test-disk.ts';
+import { createTestNode } from '../../support/test-node.ts';
 
 const LINES = madeUpLines(100, 5);
 const holders = [1, 2, 3].map((i) => hpkeGenerateKeyPair(seededRandom(`recovery holder ${i}`)));

@@ -7,7 +7,9 @@ import type { BatchFate } from '../../../src/node/store/index.ts';
 import { seededUser, userOf } from '../../support/node-user.ts';
 import { type ReplayLine, replayOf } from '../../support/replay.ts';
 import { codeOf } from '../../support/sealed-store.ts';
-import { createTestDisk, createTestNode, testCluster } from '../../support/test-node.ts';
+import { testCluster } from '../../support/test-cluster.ts';
+import { createTestDisk } from '../../support/test-disk.ts';
+import { createTestNode } from '../../support/test-node.ts';
 
 const FIRST = 100;
 const anna = seededUser('anna', 3);

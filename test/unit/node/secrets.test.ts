@@ -11,7 +11,8 @@ import { fakeProcess } from '../../support/node-service.ts';
 import { type Seeded, seededUser, userOf } from '../../support/node-user.ts';
 import { replayOf } from '../../support/replay.ts';
 import { createSecretScan } from '../../support/secret-scan.ts';
-import { createKeptKeys, createTestDisk, createTestNode, type TestNode } from '../../support/test-node.ts';
+import { createTestDisk } from '../../support/test-disk.ts';
+import { createKeptKeys, createTestNode, type TestNode } from '../../support/test-node.ts';
 
 const FIRST = 1_000;
 const byKeys = seededUser('registers keys', 5);

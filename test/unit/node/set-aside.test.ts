@@ -18,16 +18,9 @@ import { enterShare, recoveryOfThree, waitingAt } from '../../support/recovery-h
 import { madeUpLines, replayOf } from '../../support/replay.ts';
 import { codeOf, headerFor, makeStore, testNode } from '../../support/sealed-store.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
-import {
-  type AsideDisk,
-  copyDisk,
-  createKeptKeys,
-  createTestDisk,
-  createTestNode,
-  type TestDisk,
-  type TestNodeOptions,
-  testCluster,
-} from '../../support/test-node.ts';
+import { testCluster } from '../../support/test-cluster.ts';
+import { type AsideDisk, copyDisk, createTestDisk, type TestDisk } from '../../support/test-disk.ts';
+import { createKeptKeys, createTestNode, type TestNodeOptions } from '../../support/test-node.ts';
 
 const LINES = madeUpLines(100, 30).filter(({ flags }) => flags === null);
 const cluster = testCluster({ recovery: recoveryOfThree });

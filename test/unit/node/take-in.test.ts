@@ -9,7 +9,9 @@ import type { BatchFate } from '../../../src/node/store/index.ts';
 import { seededUser, userOf } from '../../support/node-user.ts';
 import { madeUpLines, replayOf } from '../../support/replay.ts';
 import { codeOf } from '../../support/sealed-store.ts';
-import { createTestDisk, createTestNode, type TestNodeOptions, testCluster } from '../../support/test-node.ts';
+import { testCluster } from '../../support/test-cluster.ts';
+import { createTestDisk } from '../../support/test-disk.ts';
+import { createTestNode, type TestNodeOptions } from '../../support/test-node.ts';
 
 const LINES = madeUpLines(100, 40).filter(({ flags }) => flags === null);
 const anna = seededUser('anna', 3);

@@ -7,7 +7,7 @@ import type { KeyValueStore } from '../../../../src/node/store/index.ts';
 import { createLevelDisk } from '../../../../src/node/store/level-disk.ts';
 import { temporaryFolder } from '../../../support/folder.ts';
 import { codeOf } from '../../../support/sealed-store.ts';
-import { createTestDisk } from '../../../support/test-node.ts';
+import { createTestDisk } from '../../../support/test-disk.ts';
 
 const KEY = utf8('key');
 
