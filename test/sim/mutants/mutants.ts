@@ -21,7 +21,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'skip-a-sync',
     breaks: 'batches of the sealed store are acknowledged before they are on the disk',
-    breach: ['honest-disk'],
+    breach: ['honest-disk', 'heals'],
     faults: ['crash', 'disk-unsynced-lost'],
     changes: [
       {
@@ -208,24 +208,6 @@ export const MUTANTS: readonly Mutant[] = [
           '      return roster().filter((entry) => here.has(entry.nodeId));\n' +
           '    },\n' +
           '    holding,\n    ask(refs) {',
-      },
-    ],
-  },
-  {
-    name: 'follow-a-fork',
-    breaks: 'a block is indexed although it does not follow the one before it',
-    breach: ['index-set-complete'],
-    faults: ['chain-forks'],
-    changes: [
-      {
-        file: 'src/indexer/note-store.ts',
-        find: 'if (tipHash && block.parentHash && !equalBytes(tipHash, block.parentHash)) {',
-        replace: 'if (tipHash && !block.parentHash) {',
-      },
-      {
-        file: 'src/indexer/indexer.ts',
-        find: 'if (hash && !equalBytes(hash, latestHash)) {',
-        replace: 'if (!hash) {',
       },
     ],
   },
