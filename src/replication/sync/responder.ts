@@ -3,7 +3,7 @@
 
 import { toHex } from '../../core/bytes.ts';
 import { KithError, unreachable } from '../../core/errors.ts';
-import { idBytes, type NodeId, type OpId, regIdFromBytes } from '../../core/ids.ts';
+import { idBytes, type NodeId, regIdFromBytes } from '../../core/ids.ts';
 import type { Clock } from '../../core/ports.ts';
 import { writerIdOf } from '../log-entry.ts';
 import type { BodyOutcome, EntryOutcome, OperationBody, Replica } from '../replica.ts';
@@ -121,10 +121,11 @@ async function answerPush(deps: ResponderDeps, nodeId: NodeId, request: Request<
     throw new KithError('too-large', `a push has at most ${OPERATIONS_PER_PUSH} operations, got ${operations}`);
   }
   const outcomes = await taker.take(items);
-  const opIds: OpId[] = items.flatMap(({ entry }, i) =>
-    outcomes[i]!.kind === 'taken' ? refsOf(entry).map(({ opId }) => opId) : [],
-  );
-  const receipt = opIds.length > 0 ? replica.receipt(opIds) : undefined;
+  const refs = items.flatMap(({ entry }, i) => (outcomes[i]!.kind === 'taken' ? refsOf(entry) : []));
+  // An entry may come, or have been held before, without a body: it is taken then, its operation is not.
+  const held = await Promise.all(refs.map((ref) => replica.holds(ref)));
+  const isWhole = refs.length > 0 && held.every(Boolean);
+  const receipt = isWhole ? replica.receipt(refs.map(({ opId }) => opId)) : undefined;
   const head = heads.own();
   const position = replica.position(writer);
   return {

@@ -48,7 +48,12 @@ function checkHeld(world: World, nodeId: string, signed: Signed): void {
     const { base, renewal } = running.registrations.state(signed.operation.regId);
     const versions = [base, renewal].map((held) => held?.version ?? -1);
     if (Math.max(...versions) < signed.operation.version) {
-      world.violate('receipts-honest', `${name} gave a receipt for an operation of user ${signed.user} it has not`);
+      const { type, version } = signed.operation;
+      const has = versions.join(' and ');
+      world.violate(
+        'receipts-honest',
+        `${name} gave a receipt for a ${type} of version ${version} of user ${signed.user}, and has versions ${has}`,
+      );
     }
   }
 }

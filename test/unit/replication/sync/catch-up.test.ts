@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { operationId } from '../../../../src/core/registration/operation.ts';
+import { type EntryWithBodies, type LogEntry, NO_ENTRY_HASH } from '../../../../src/replication/index.ts';
 import { OWN_LOG_CACHE_BYTES_MAX, PUSHES_IN_FLIGHT } from '../../../../src/replication/sync/limits.ts';
-import { decodeSyncRequest } from '../../../../src/replication/sync/messages.ts';
+import { decodeSyncAnswer, decodeSyncRequest, encodeSyncRequest } from '../../../../src/replication/sync/messages.ts';
+import { encodeEntry } from '../../../../src/replication/sync/wire.ts';
 import { createMemoryReplica } from '../../../support/memory-replica.ts';
 import { testUser } from '../../../support/registration.ts';
 import { createSyncWorld, register, revoke, type SyncNode, same } from '../../../support/sync-network.ts';
@@ -209,6 +211,24 @@ describe('receipts and heads', () => {
     expect(a.receipts.at(-1)?.refs).toEqual([ref(1), ref(2)]);
     b.replica.rollback = true;
     expect(await certify()).toEqual([]);
+    await world.stop();
+  });
+
+  it('are not given for an entry whose body did not come with it, nor had come before', async () => {
+    const world = createSyncWorld();
+    const [a, b] = [await world.join('a'), await world.join('b', { pull: false })];
+    const push = async (entry: LogEntry, bodies: EntryWithBodies['bodies']) => {
+      const body = encodeSyncRequest({ kind: 'push', entries: [encodeEntry({ entry, bodies })] });
+      const answer = decodeSyncAnswer(await b.sync.handle(a.identity.nodeId, body, { signal }));
+      return answer.kind === 'pushed' ? { outcome: answer.outcomes[0]?.kind, receipt: answer.receipt } : undefined;
+    };
+    const entry = a.replica.signEntry(1, NO_ENTRY_HASH, [register(1).operation]);
+    expect(await push(entry, [undefined])).toEqual({ outcome: 'taken', receipt: undefined });
+    // The entry is held now, and its body is not looked at any more.
+    expect(await b.replica.holds(ref(1))).toBe(false);
+    expect(await push(entry, [undefined])).toEqual({ outcome: 'taken', receipt: undefined });
+    await b.replica.takeBodies([register(1)]);
+    expect(await push(entry, [undefined])).toMatchObject({ outcome: 'taken', receipt: { count: 1 } });
     await world.stop();
   });
 
