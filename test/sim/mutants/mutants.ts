@@ -21,7 +21,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'skip-a-sync',
     breaks: 'batches of the sealed store are acknowledged before they are on the disk',
-    breach: ['honest-disk'],
+    breach: ['honest-disk', 'starts', 'heals'],
     faults: ['crash', 'disk-unsynced-lost'],
     changes: [
       {
@@ -34,7 +34,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'reuse-a-writer',
     breaks: 'a log belongs to the store, not to the boot: a disk that was put back writes the same numbers again',
-    breach: ['one-log'],
+    breach: ['one-log', 'own-word'],
     faults: ['disk-rollback'],
     changes: [
       {
@@ -208,37 +208,6 @@ export const MUTANTS: readonly Mutant[] = [
           '      return roster().filter((entry) => here.has(entry.nodeId));\n' +
           '    },\n' +
           '    holding,\n    ask(refs) {',
-      },
-    ],
-  },
-  {
-    name: 'follow-a-fork',
-    breaks: 'a block is indexed although it does not follow the one before it',
-    breach: ['index-set-complete'],
-    faults: ['chain-forks'],
-    changes: [
-      {
-        file: 'src/indexer/note-store.ts',
-        find: 'if (tipHash && block.parentHash && !equalBytes(tipHash, block.parentHash)) {',
-        replace: 'if (tipHash && !block.parentHash) {',
-      },
-      {
-        file: 'src/indexer/indexer.ts',
-        find: 'if (hash && !equalBytes(hash, latestHash)) {',
-        replace: 'if (!hash) {',
-      },
-    ],
-  },
-  {
-    name: 'jump-a-hole',
-    breaks: 'an index set is said to be complete up to the newest height scanned, whatever is missing before it',
-    breach: ['index-set-complete'],
-    faults: ['disk-slow', 'disk-full'],
-    changes: [
-      {
-        file: 'src/fmd/index-sets/ranges.ts',
-        find: 'return ranges.find(([from, to]) => from <= start && start <= to)?.[1] ?? start - 1;',
-        replace: 'return Math.max(start - 1, ranges.at(-1)?.[1] ?? 0);',
       },
     ],
   },

@@ -40,13 +40,17 @@ export interface SearchOptions {
 /** Machines of the plans that are tried first: small clusters are cheap. */
 const NODES_DEFAULT = [2, 3] as const;
 
-/** The same seeds, those first whose plans have what brings the mutant to light, in few machines. */
+/**
+ * The same seeds, in another order: first those whose plans have what brings the mutant to light, in few machines, and
+ * little besides, so that users get something confirmed.
+ */
 export function promisingFirst({ faults, nodes: [from, to] = NODES_DEFAULT }: Mutant, seeds: readonly number[]) {
   const weighed = seeds.map((seed) => {
     const plan = planFor({ seed });
     const hits = plan.faults.filter(({ kind }) => faults.includes(kind)).length;
     const fits = plan.nodes >= from && plan.nodes <= to;
-    return { seed, weight: (fits ? 1_000 : 0) + (hits > 0 ? 1_000 : 0) + 10 * hits - plan.faults.length - plan.nodes };
+    const lone = 3 * Math.min(hits, 2) + plan.users - 2 * plan.faults.length - 3 * plan.nodes;
+    return { seed, weight: (fits ? 1_000 : 0) + (hits > 0 ? 1_000 : 0) + lone };
   });
   return weighed.sort((a, b) => b.weight - a.weight || a.seed - b.seed).map(({ seed }) => seed);
 }
