@@ -110,6 +110,7 @@ function addLeave(app: FastifyInstance, { service, leave, onLeft, log }: AdminSe
 const LEAVE_REFUSALS: Readonly<Record<string, string>> = {
   'not-a-member': 'It is on no roster.',
   'nobody-connected': 'No member is connected that would hear of it; try again when one is.',
+  'nobody-heard': 'No member has answered, so that the others still count it as a member; try again.',
 };
 
 /** Whether a Host header names this listener in a way that no foreign domain can. */

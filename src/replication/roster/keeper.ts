@@ -10,7 +10,7 @@ import { placesTaken } from './admission.ts';
 import { compareWith, takeEncoded } from './compare.ts';
 import { createFounding } from './founding.ts';
 import { createLedger } from './ledger.ts';
-import { MEMBERS_MAX, RETRY_MS_MAX, RETRY_MS_MIN, SYNC_INTERVAL_MS } from './limits.ts';
+import { MEMBERS_MAX, RETRY_MS_MAX, RETRY_MS_MIN, SYNC_INTERVAL_MS, TELL_ATTEMPTS_MAX } from './limits.ts';
 import { createLoop } from './loop.ts';
 import { decodeRosterRequest, encodeRosterAnswer, type RosterAnswer, type RosterStatus } from './messages.ts';
 import type { RosterKeeper, RosterKeeperDeps, RosterKeeperOptions, RosterView } from './ports.ts';
@@ -201,10 +201,29 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     running = loop.run();
   }
 
-  /** Compares with everybody connected, for as long as the caller waits. */
-  async function tellAll(parent: AbortSignal | undefined): Promise<void> {
-    const all = deps.connected().map(({ nodeId }) => compareWith({ ...deps, ledger, status }, nodeId, { signal }));
+  /**
+   * Compares with everybody connected, for as long as the caller waits. @returns whether a member holds the same
+   * statements now, or there is none.
+   */
+  async function tellAll(parent: AbortSignal | undefined): Promise<boolean> {
+    if (ledger.members.length === 0) return true;
+    let told = false;
+    const all = deps.connected().map(async ({ nodeId }) => {
+      const found = await compareWith({ ...deps, ledger, status }, nodeId, { signal });
+      const isHeld = found.kind === 'compared' && found.refusedByPeer === undefined;
+      if (isHeld && ledger.members.some((member) => member.nodeId === nodeId)) told = true;
+    });
     await abortable(Promise.all(all), parent).catch(() => undefined);
+    return told;
+  }
+
+  /** As often as it takes until one member has heard it: the others hear it from that one. */
+  async function tellOne(parent: AbortSignal | undefined): Promise<Proposed> {
+    for (let attempt = 0; attempt < TELL_ATTEMPTS_MAX; attempt++) {
+      if (await tellAll(parent)) return { kind: 'done' };
+      if (parent?.aborted || signal.aborted) break;
+    }
+    return { kind: 'not-yet', signed: 0, words: [], reason: 'nobody-heard' };
   }
 
   return {
@@ -252,10 +271,9 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     async leave({ signal: parent } = {}) {
       const place = ledger.members.find(({ nodeId }) => nodeId === me.nodeId);
       leaving = true;
-      if (!place) return { kind: 'done' };
-      const outcome = await proposer.leave(place, 'left');
-      await tellAll(parent);
-      return outcome;
+      const outcome = place && (await proposer.leave(place, 'left'));
+      // Without a place it may have left before, and nobody heard of it.
+      return outcome?.kind === 'not-yet' ? outcome : tellOne(parent);
     },
     async leaveFor(oldNodeId, sign, { signal: parent } = {}) {
       if (oldNodeId === me.nodeId) throw new KithError('own-id', 'this is the id the node has now');
@@ -263,8 +281,7 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
       if (!place) return { kind: 'not-yet', signed: 0, words: [], reason: 'not-a-member' };
       if (endOf(ledger.set, place.joinId, oldNodeId)) return { kind: 'done' };
       const outcome = await proposer.leave(place, 'replaced', sign);
-      await tellAll(parent);
-      return outcome;
+      return outcome.kind === 'not-yet' ? outcome : tellOne(parent);
     },
     submit: (statement) => takeEncoded(ledger, [statement]),
     history: () => ledger.history(),

@@ -47,3 +47,5 @@ export const FOUNDING_PATIENCE_MS = 60_000;
 export const APPROVAL_MS = 3_600_000;
 /** One for each member and as many again. */
 export const APPROVALS_MAX = 2 * MEMBERS_MAX;
+/** Rounds of telling all others of a leave, each as long as a request may take, before its caller is told that nobody heard. */
+export const TELL_ATTEMPTS_MAX = 3;

@@ -81,7 +81,10 @@ export interface RosterKeeper extends Part {
   evict(nodeId: NodeId, options?: { signal?: AbortSignal | undefined }): Promise<Proposed>;
   /** Agrees, for an hour, that nodes of an evicted platform join again. */
   readmit(platform: string): void;
-  /** Leaves for good and tells the others; not for restarts. Resolves when they were told or `signal` aborted. */
+  /**
+   * Leaves for good and tells the others; not for restarts. `not-yet` with `nobody-heard` if no member was reached before
+   * `signal` aborted or after some attempts: then it holds its own statement, and may try again.
+   */
   leave(options?: { signal?: AbortSignal | undefined }): Promise<Proposed>;
   /**
    * Leaves for good under an earlier id of this node and tells the others: its last place ends as `replaced`. `done` as

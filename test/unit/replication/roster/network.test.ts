@@ -77,6 +77,20 @@ describe('a roster between keepers', () => {
     await world.stop();
   });
 
+  it('is not left by a word that nobody heard, and is by one that is said again', async () => {
+    const { world, nodes } = await cluster(3);
+    const last = nodes.pop()!;
+    world.setFaults({ loss: 1 });
+    expect(await world.clock.settle(last.keeper.leave())).toMatchObject({ kind: 'not-yet', reason: 'nobody-heard' });
+    expect(nodes.map((node) => rosterOf(node).length)).toEqual([3, 3]);
+    world.setFaults({ loss: 0 });
+    expect(await world.clock.settle(last.keeper.leave())).toEqual({ kind: 'done' });
+    world.crash(last);
+    await world.clock.advance(MINUTE);
+    expect(nodes.map((node) => rosterOf(node).length)).toEqual([2, 2]);
+    await world.stop();
+  });
+
   it('is the same after every node restarted at once, without a word to anybody', async () => {
     const { world, nodes } = await cluster(4);
     const before = rosterOf(nodes[0]!);
