@@ -157,12 +157,10 @@ export function createBatchWriter({ clock, store }: { clock: Clock; store: Seale
   }
 
   async function drain(): Promise<void> {
-    for (let next = queue[0]; next; next = queue[0]) {
+    for (let next = queue[0]; next && !isResting(); next = queue[0]) {
       if (next.kind === 'alone') {
         queue = queue.slice(1);
         await next.run();
-      } else if (pauseMs() > 0 && !queue.some(({ kind }) => kind === 'alone')) {
-        break;
       } else {
         const works = nextWorks();
         const isCrowd = works.reduce((sum, { work }) => sum + work.operations, 0) >= CROWD_OPERATIONS;
@@ -174,20 +172,27 @@ export function createBatchWriter({ clock, store }: { clock: Clock; store: Seale
     startSoon();
   }
 
-  /** How long the next batch waits, so that the operations of a crowd come together. */
-  const pauseMs = (): number => (waiting >= BATCH_OPERATIONS_MAX ? 0 : earliestMs - clock.monotonic());
+  const restMs = (): number => earliestMs - clock.monotonic();
+
+  /** Whether the next batch waits, so that the operations of a crowd come together. */
+  const isResting = (): boolean =>
+    restMs() > 0 && waiting < BATCH_OPERATIONS_MAX && !queue.some(({ kind }) => kind === 'alone');
 
   function start(): void {
     armed = false;
-    if (queue.length > 0) running ??= drain();
+    // What begins to drain has something to do: it is under way when `running` is set, and not over.
+    if (running || queue.length === 0) return;
+    if (isResting()) startSoon();
+    else running = drain();
   }
 
   function startSoon(): void {
-    if (queue.length === 0) return;
+    if (running || queue.length === 0) return;
     if (waiting >= BATCH_OPERATIONS_MAX) start();
-    if (running || armed) return;
-    armed = true;
-    clock.schedule(Math.max(GATHER_MS_MAX, pauseMs()), start);
+    else if (!armed) {
+      armed = true;
+      clock.schedule(Math.max(GATHER_MS_MAX, restMs()), start);
+    }
   }
 
   return {

@@ -100,6 +100,22 @@ describe('the batch writer', () => {
     expect(batches()).toBe(4);
   });
 
+  it('goes on after work that had to be alone came between a crowd and its next batch', async () => {
+    const clock = createManualClock();
+    const { writer, remember, batches } = await world(clock);
+    const crowd = Array.from({ length: CROWD_OPERATIONS }, (_, i) => writer.run(remember(i)));
+    // Begins at once, while the batch was to begin in two milliseconds.
+    const alone = writer.alone(async () => batches());
+    await clock.advance(0);
+    await Promise.all(crowd);
+    expect(await alone).toBe(1);
+    const later = writer.run(remember(50));
+    await clock.advance(GATHER_MS_MAX);
+    expect(batches()).toBe(1);
+    await clock.advance(BATCH_INTERVAL_MS);
+    expect(await later).toBe(50);
+  });
+
   it('does not keep a full batch waiting, nor who wants to be alone', async () => {
     const clock = createManualClock();
     const { writer, remember, batches } = await world(clock);
