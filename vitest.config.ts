@@ -1,3 +1,4 @@
+import process from 'node:process';
 import { defineConfig } from 'vitest/config';
 
 const shared = {
@@ -36,6 +37,8 @@ export default defineConfig({
           include: ['test/cluster/**/*.test.ts'],
           // Several processes each, in real time: alone, and after the rest.
           fileParallelism: false,
+          // Where other work may take the machine from a cluster for seconds, a test has a second attempt.
+          retry: process.env['CI'] ? 1 : 0,
           sequence: { groupOrder: 2 },
         },
       },
