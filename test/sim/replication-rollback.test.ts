@@ -34,6 +34,23 @@ async function putBack() {
 const reported = (machine: SimMachine) => machine.logged('rollback').length > 0;
 
 describe('a node whose disk was put back', () => {
+  it('is told so although it ended the moment after its last word to a user', async () => {
+    const { sim, machines } = await foundedWorld();
+    const [a, b, c] = machines as Three;
+    await registerAll(sim, a, usersOf('early', 2));
+    await sim.clock.advance(10_000);
+    const disk = await copyDisk(b.disk);
+    const late = usersOf('late', 3);
+    await registerAll(sim, b, late);
+    b.crash();
+    await sim.clock.advance(1_000);
+    const back = sim.machine('b', { disk });
+    back.boot();
+    await sim.until(() => back.ready);
+    expect(reported(back)).toBe(true);
+    for (const machine of [a, back, c]) expect(holdsAll(machine, sim, late)).toBe(true);
+  });
+
   it('says so, confirms nothing before it caught up with a majority, and then serves with everything', async () => {
     const { sim, b, disk, all, a } = await putBack();
     const before = b.nodeId;

@@ -33,7 +33,8 @@ const bucket = uint(AUDIT_FANOUT * AUDIT_FANOUT - 1);
 const sum = bytes(16);
 
 const requestSchema = Type.Union([
-  closed({ kind: kind('push'), entries }),
+  /** `head`: of the asker's store, so that a member remembers it as soon as it has what the state brought. */
+  closed({ kind: kind('push'), entries, head: Type.Optional(headSchema) }),
   /** `digest`: of what the asker remembers of the other's frontier; `own`: of its own. */
   closed({ kind: kind('frontier'), digest: bytes(32), own: bytes(32), after }),
   closed({

@@ -26,6 +26,8 @@ export interface PushDeps {
   /** A verified receipt of a member for these operations, in the order of its batch. */
   readonly onReceipts: (nodeId: NodeId, refs: readonly OperationRef[], receipt: BatchReceipt) => void;
   readonly noteHead: (nodeId: NodeId, head: SyncHead) => void;
+  /** Of this node's own store, as it is synced. */
+  readonly ownHead: () => SyncHead | undefined;
   readonly failed: (nodeId: NodeId, error: unknown) => void;
 }
 
@@ -137,9 +139,9 @@ async function pushTo(deps: PeerDeps, nodeId: NodeId, loop: PeerLoop, signal: Ab
     const mine = era;
     inFlight += 1;
     try {
-      const answer = await ask(peer, { kind: 'push', entries: page.map(({ encoded }) => encoded) }, ['pushed'], {
-        signal,
-      });
+      const head = deps.ownHead();
+      const entries = page.map(({ encoded }) => encoded);
+      const answer = await ask(peer, { kind: 'push', entries, ...(head ? { head } : {}) }, ['pushed'], { signal });
       const problem = settle(deps, nodeId, page, answer);
       cursor = Math.max(cursor, problem?.cursor ?? page.at(-1)!.seq);
       if (!problem) backoff.worked(nodeId);

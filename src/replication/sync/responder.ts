@@ -45,6 +45,7 @@ export interface ResponderDeps {
   readonly heads: {
     own(): SyncHead | undefined;
     of(nodeId: NodeId): SyncHead | undefined;
+    note(nodeId: NodeId, head: SyncHead): void;
   };
 }
 
@@ -120,6 +121,8 @@ async function answerPush(deps: ResponderDeps, nodeId: NodeId, request: Request<
   if (operations > OPERATIONS_PER_PUSH) {
     throw new KithError('too-large', `a push has at most ${OPERATIONS_PER_PUSH} operations, got ${operations}`);
   }
+  // Before they are taken: it goes to the disk with them.
+  if (request.head) heads.note(nodeId, request.head);
   const outcomes = await taker.take(items);
   const refs = items.flatMap(({ entry }, i) => (outcomes[i]!.kind === 'taken' ? refsOf(entry) : []));
   // An entry may come, or have been held before, without a body: it is taken then, its operation is not.

@@ -157,6 +157,7 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
     ...{ clock, random, replica, peers, announced, clusterId, writer, writerId, failed },
     onReceipts: (nodeId, refs, receipt) => deps.onReceipts?.(nodeId, refs, receipt),
     noteHead: (nodeId, head) => deps.heads.note(nodeId, head),
+    ownHead: () => deps.heads.own(),
   });
   const pull = createPull({ clock, random, replica, peers, announced, logs, taker, backoff, snapshot, failed });
   const audit = createAudit({
