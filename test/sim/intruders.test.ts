@@ -2,13 +2,13 @@
 // and metrics, and nobody else notices.
 
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { createSimulatedSource, type QuoteSource } from '../../src/attestation/index.ts';
-import { simulatedMeasurements, simulatedQuote } from '../../src/attestation/simulated/quote.ts';
+import { createSimulatedSource } from '../../src/attestation/index.ts';
+import { simulatedQuote } from '../../src/attestation/simulated/quote.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import { ATTEST_PROTOCOL } from '../../src/p2p/handshake/messages.ts';
-import type { HandshakeDeps } from '../../src/p2p/handshake/ports.ts';
 import type { Connection } from '../../src/p2p/index.ts';
 import { measurements, pki } from '../support/attestation.ts';
+import { otherBuild, quotesOf, replayed, wrapQuoter } from '../support/intruder-evidence.ts';
 import type { TestNodeOptions } from '../support/mesh.ts';
 import { rejectionOf } from '../support/outcome.ts';
 import type { SimMachine } from '../support/sim-cluster.ts';
@@ -29,16 +29,6 @@ async function atTheDoor({ sim, machines }: World, name: string, options: TestNo
   return (error?.cause as { code?: string } | undefined)?.code ?? error?.code ?? 'let in';
 }
 
-const otherBuild = simulatedMeasurements('other', utf8('other build'));
-const quotesOf = (report: Partial<Parameters<typeof simulatedQuote>[1]>): QuoteSource => ({
-  kind: 'simulated',
-  quote: async (reportData) =>
-    simulatedQuote(pki.platform({ operator: 'op-x', name: 'x' }), { reportData, measurements, ...report }),
-});
-const wrapQuoter =
-  (quote: (deps: HandshakeDeps) => HandshakeDeps['quoter']['quote']) =>
-  (deps: HandshakeDeps): HandshakeDeps => ({ ...deps, quoter: { quote: quote(deps) } });
-
 /** Code of the refusal, then what the intruder is. */
 const INTRUDERS: readonly (readonly [code: string, what: string, options: () => TestNodeOptions])[] = [
   ['unsupported', 'has no quote', () => ({ wrap: wrapQuoter(() => async () => utf8('believe me')) })],
@@ -49,22 +39,7 @@ const INTRUDERS: readonly (readonly [code: string, what: string, options: () => 
     'is on a platform older than all that is supported',
     () => ({ source: quotesOf({ teeTcbSvn: new Uint8Array(16) }) }),
   ],
-  [
-    'report-data',
-    'shows the quote of an earlier handshake',
-    () => {
-      let earlier: Uint8Array | undefined;
-      return {
-        wrap: wrapQuoter((deps) => async (claim, given) => {
-          earlier ??= await deps.quoter.quote(
-            { ...claim, ...('ownNonce' in claim && { ownNonce: new Uint8Array(32) }) },
-            given,
-          );
-          return earlier;
-        }),
-      };
-    },
-  ],
+  ['report-data', 'shows the quote of an earlier handshake', replayed],
   ['other-cluster', 'is of another cluster', () => ({ cluster: testCluster({ confirmations: 5 }) })],
   ['configuration-fork', 'has a successor that this cluster never had', () => ({ cluster: forged() })],
   ['fenced', 'is an older boot of a member', () => ({})],

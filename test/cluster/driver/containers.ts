@@ -1,7 +1,7 @@
 // Machines as containers of the image that is shipped, on a network of their own. A second network, on which they do
 // not see one another, carries what this test asks them, so that a node cut off from the others still answers.
 
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -18,6 +18,7 @@ import {
   LYING,
   type MachineOptions,
 } from './driver.ts';
+import { copyFolder, emptyFolder } from './folders.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 export const IMAGE = 'kith:test';
@@ -234,14 +235,8 @@ export async function createContainers(): Promise<Driver> {
     adminUrl: (name) => `http://127.0.0.1:${machineOf(name).admin}`,
     log,
     disk: (name) => machineOf(name).disk,
-    async copyFolder(from, to) {
-      mkdirSync(to, { recursive: true });
-      for (const entry of readdirSync(to)) rmSync(join(to, entry), { recursive: true, force: true });
-      await must('cp', ['-a', `${from}/.`, to], ACT_MS);
-    },
-    async emptyFolder(path) {
-      for (const entry of readdirSync(path)) rmSync(join(path, entry), { recursive: true, force: true });
-    },
+    copyFolder,
+    emptyFolder,
     async startChain(replayPath, ...words) {
       await command('docker', ['rm', '-f', chain], ACT_MS);
       const serve = ['devnet', '--replay', '/chain.jsonl', '--http', '0.0.0.0:26657', ...words];

@@ -1,7 +1,7 @@
 // Machines as processes on loopback, where there is no engine for containers. What is cut between them is cut by a
 // gate before each mesh port; the chain and this test stay reachable.
 
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,8 +10,9 @@ import { kill as endProcess, runBuild, type Started, startBuild } from '../../su
 import { socketOwner } from '../../support/socket-owner.ts';
 import { startTcpGate, type TcpGate } from '../../support/tcp-gate.ts';
 import { type Capture, startCapture } from './capture.ts';
-import { command, must } from './command.ts';
+import { command } from './command.ts';
 import { ACT_MS, type Build, type Driver, type Ended, LYING, type MachineOptions } from './driver.ts';
+import { copyFolder, emptyFolder } from './folders.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -143,14 +144,8 @@ export async function createProcesses(): Promise<Driver> {
     adminUrl: (name) => `http://127.0.0.1:${machineOf(name).admin}`,
     log: async (name) => machineOf(name).earlier + (machineOf(name).running?.err() ?? ''),
     disk: (name) => machineOf(name).disk,
-    async copyFolder(from, to) {
-      mkdirSync(to, { recursive: true });
-      for (const entry of readdirSync(to)) rmSync(join(to, entry), { recursive: true, force: true });
-      await must('cp', ['-a', `${from}/.`, to], ACT_MS);
-    },
-    async emptyFolder(path) {
-      for (const entry of readdirSync(path)) rmSync(join(path, entry), { recursive: true, force: true });
-    },
+    copyFolder,
+    emptyFolder,
     async startChain(replayPath, ...words) {
       if (chain) await endProcess(chain);
       const serve = ['devnet', '--replay', replayPath, '--http', `127.0.0.1:${chainPort}`, '--json'];

@@ -1,30 +1,15 @@
 // Who is no member and would like to be believed, and members whose platform gives no evidence for a while.
 
-import type { QuoteSource } from '../../../../src/attestation/index.ts';
-import { simulatedMeasurements, simulatedQuote } from '../../../../src/attestation/simulated/quote.ts';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import { storeIdHashOf } from '../../../../src/keyserver/index.ts';
 import { custodyPeer, type LinkDeps } from '../../../../src/node/custody/link.ts';
 import { readHeader } from '../../../../src/node/store/index.ts';
-import type { HandshakeDeps } from '../../../../src/p2p/handshake/ports.ts';
-import { measurements, NOW, pki } from '../../../support/attestation.ts';
+import { NOW } from '../../../support/attestation.ts';
+import { otherBuild, quotesOf, replayed, wrapQuoter } from '../../../support/intruder-evidence.ts';
 import type { TestNode, TestNodeOptions } from '../../../support/mesh.ts';
 import type { Host, QuoteMode } from '../host.ts';
 import { readyHosts, type World } from '../world.ts';
 import { allHosts, type FaultKind, type PlannedFault } from './kind.ts';
-
-const otherBuild = simulatedMeasurements('other', utf8('other build'));
-
-/** Evidence of a platform of the same root, with something in it that the policy refuses. */
-const quotesOf = (report: Partial<Parameters<typeof simulatedQuote>[1]>): QuoteSource => ({
-  kind: 'simulated',
-  quote: async (reportData) =>
-    simulatedQuote(pki.platform({ operator: 'op-x', name: 'x' }), { reportData, measurements, ...report }),
-});
-
-const wrapQuoter =
-  (quote: (deps: HandshakeDeps) => HandshakeDeps['quoter']['quote']) =>
-  (deps: HandshakeDeps): HandshakeDeps => ({ ...deps, quoter: { quote: quote(deps) } });
 
 /** The genuine quote of the platform with some bits of it changed. */
 const forged = (world: World): TestNodeOptions => ({
@@ -35,20 +20,6 @@ const forged = (world: World): TestNodeOptions => ({
     return quote;
   }),
 });
-
-/** A quote that was good for an earlier handshake. */
-function replayed(): TestNodeOptions {
-  let earlier: Uint8Array | undefined;
-  return {
-    wrap: wrapQuoter((deps) => async (claim, given) => {
-      earlier ??= await deps.quoter.quote(
-        { ...claim, ...('ownNonce' in claim && { ownNonce: new Uint8Array(32) }) },
-        given,
-      );
-      return earlier;
-    }),
-  };
-}
 
 /** Evidence that comes when its challenge is over. */
 const late = ({ sim }: World): TestNodeOptions => ({
