@@ -120,33 +120,40 @@ export function toBase64Url(bytes: Uint8Array): string {
  * @throws KithError `bad-base64url`.
  */
 export function fromBase64Url(text: string): Uint8Array {
-  if (text.length % 4 === 1) throw new KithError('bad-base64url', `no base64url text has ${text.length} characters`);
+  const rest = text.length % 4;
+  if (rest === 1) throw new KithError('bad-base64url', `no base64url text has ${text.length} characters`);
   const out = new Uint8Array(Math.floor((text.length * 3) / 4));
-  let bits = 0;
-  let count = 0;
+  const whole = text.length - rest;
   let offset = 0;
-  for (let i = 0; i < text.length; i++) {
-    const value = base64UrlDigit(text.charCodeAt(i));
-    if (value < 0) throw new KithError('bad-base64url', `character ${i} is not of the base64url alphabet`);
-    bits = ((bits << 6) | value) & 0xffff;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      out[offset++] = (bits >> count) & 0xff;
-    }
+  for (let i = 0; i < whole; i += 4) {
+    const group = (digit(text, i) << 18) | (digit(text, i + 1) << 12) | (digit(text, i + 2) << 6) | digit(text, i + 3);
+    out[offset] = group >> 16;
+    out[offset + 1] = group >> 8;
+    out[offset + 2] = group;
+    offset += 3;
   }
-  if ((bits & ((1 << count) - 1)) !== 0) {
-    throw new KithError('bad-base64url', 'the unused bits of the last character must be zero');
+  if (rest > 0) {
+    const group =
+      (digit(text, whole) << 12) | (digit(text, whole + 1) << 6) | (rest === 3 ? digit(text, whole + 2) : 0);
+    if ((group & (rest === 3 ? 0b11 : 0x3ff)) !== 0) {
+      throw new KithError('bad-base64url', 'the unused bits of the last character must be zero');
+    }
+    out[offset++] = group >> 10;
+    if (rest === 3) out[offset] = group >> 2;
   }
   return out;
 }
 
-function base64UrlDigit(code: number): number {
-  if (code >= 65 && code <= 90) return code - 65;
-  if (code >= 97 && code <= 122) return code - 71;
-  if (code >= 48 && code <= 57) return code + 4;
-  if (code === 45) return 62;
-  return code === 95 ? 63 : -1;
+/** Values of characters below 128; 64 for those that stand for nothing. */
+const BASE64URL_VALUES = new Uint8Array(128).fill(64);
+BASE64URL.forEach((character, value) => {
+  BASE64URL_VALUES[character] = value;
+});
+
+function digit(text: string, i: number): number {
+  const value = BASE64URL_VALUES[text.charCodeAt(i)] ?? 64;
+  if (value === 64) throw new KithError('bad-base64url', `character ${i} is not of the base64url alphabet`);
+  return value;
 }
 
 /** `value` as `length` bytes, least significant first. @throws KithError `out-of-range` if it does not fit. */

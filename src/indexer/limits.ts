@@ -64,6 +64,13 @@ export const BATCH_BLOCKS_MAX = 64;
 /** A height may be read back after rehashing at most this many records; 32 bytes of memory for each stretch. */
 export const STRETCH_HEIGHTS = 256;
 
+/**
+ * Rows kept in memory, the last ones: a registration begins minutes before the tip. Decoded they take some three times
+ * their bytes.
+ */
+export const RECENT_HEIGHTS_MAX = 64;
+export const RECENT_BYTES_MAX = 1_048_576;
+
 /** A chain id is below 50 characters in CometBFT (types.MaxChainIDLen). */
 export const CHAIN_ID_CHARS_MAX = 64;
 

@@ -2,12 +2,13 @@
 // the caller seals go to the disk in one batch, and only then is the cursor's new value told to anybody.
 //
 // What is read back is checked: opening hashes everything once and keeps the head of the chain at each 256th height;
-// a read hashes the stretches it touches again. So a host that alters the disk later is seen as well.
+// a read hashes the stretches it touches again. So a host that alters the disk later is seen as well. What was appended
+// last is answered from memory: it is what each new registration asks for.
 
 import { concatBytes, equalBytes, u64be, utf8 } from '../core/bytes.ts';
 import { abortError } from '../core/deadline.ts';
 import { indexerError } from './errors.ts';
-import { STRETCH_HEIGHTS } from './limits.ts';
+import { RECENT_BYTES_MAX, RECENT_HEIGHTS_MAX, STRETCH_HEIGHTS } from './limits.ts';
 import type { ChainBlock, HeightRange, SourceBlock, Store, StoreOp } from './ports.ts';
 import {
   type Checkpoint,
@@ -77,6 +78,12 @@ function readCheckpoint(encoded: Uint8Array): Checkpoint {
   }
 }
 
+/** A row that was appended, and what it decodes to once somebody has asked. */
+interface RecentRow {
+  readonly record: Uint8Array;
+  block?: ChainBlock;
+}
+
 interface Waiter {
   readonly height: number;
   resolve(): void;
@@ -89,6 +96,9 @@ class Notes implements NoteStore {
   /** Head of the chain before height start + i * STRETCH_HEIGHTS. */
   #marks: Uint8Array[] = [];
   #tipHash: Uint8Array | undefined;
+  /** The last rows, by height. */
+  readonly #recent = new Map<number, RecentRow>();
+  #recentBytes = 0;
   readonly #waiters = new Set<Waiter>();
 
   constructor(store: Store, options: NoteStoreOptions, checkpoint: Checkpoint | undefined) {
@@ -153,6 +163,7 @@ class Notes implements NoteStore {
   async append(blocks: readonly SourceBlock[]): Promise<void> {
     const before = this.#pinned();
     const rows: StoreOp[] = [];
+    const records: Uint8Array[] = [];
     const heads: Uint8Array[] = [];
     let { cursor, digest } = before;
     let tipHash = this.#tipHash;
@@ -165,6 +176,7 @@ class Notes implements NoteStore {
       }
       const record = encodeRecord(block);
       rows.push({ kind: 'put', key: rowKey(block.height), value: record });
+      records.push(record);
       heads.push(digest);
       digest = nextDigest(digest, block.height, record);
       cursor = block.height;
@@ -172,17 +184,50 @@ class Notes implements NoteStore {
     }
     const after = { ...before, cursor, digest };
     await this.#commit(after, rows);
-    for (const [i, block] of blocks.entries()) this.#mark(block.height, heads[i]!);
+    for (const [i, { height }] of blocks.entries()) {
+      this.#mark(height, heads[i]!);
+      this.#remember(height, records[i]!);
+    }
     this.#tipHash = tipHash;
     this.#checkpoint = after;
     for (const waiter of this.#waiters) if (waiter.height <= cursor) waiter.resolve();
   }
 
+  #remember(height: number, record: Uint8Array): void {
+    this.#recent.set(height, { record });
+    this.#recentBytes += record.length;
+    for (const [oldest, row] of this.#recent) {
+      if (this.#recent.size <= RECENT_HEIGHTS_MAX && this.#recentBytes <= RECENT_BYTES_MAX) break;
+      this.#recent.delete(oldest);
+      this.#recentBytes -= row.record.length;
+    }
+  }
+
   async *read(from: number, to: number): AsyncGenerator<ChainBlock, void, undefined> {
-    const { start, cursor, digest } = this.#pinned();
+    const { start, cursor } = this.#pinned();
     if (from < start || to > cursor) {
       throw indexerError('bad-options', `heights ${from} to ${to} asked for, ${start} to ${cursor} are indexed`);
     }
+    // The last rows have no hole: what begins among them ends among them.
+    if (this.#recent.has(from)) yield* this.#readRecent(from, to);
+    else yield* this.#readStored(from, to);
+  }
+
+  async *#readRecent(from: number, to: number): AsyncGenerator<ChainBlock, void, undefined> {
+    for (let height = from; height <= to; height++) {
+      const row = this.#recent.get(height);
+      if (!row) {
+        // Forgotten while the reader took its time.
+        yield* this.#readStored(height, to);
+        return;
+      }
+      row.block ??= decodeRecord(height, row.record);
+      yield row.block;
+    }
+  }
+
+  async *#readStored(from: number, to: number): AsyncGenerator<ChainBlock, void, undefined> {
+    const { start, cursor, digest } = this.#pinned();
     for (let stretch = Math.floor((from - start) / STRETCH_HEIGHTS); ; stretch++) {
       const first = start + stretch * STRETCH_HEIGHTS;
       if (first > to) return;

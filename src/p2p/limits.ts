@@ -86,6 +86,8 @@ export const ANNOUNCE_INTERVAL_MS = 1_000;
 export const SILENCE_MS = 15_000;
 /** Not a byte taken for so long by a peer that has bytes waiting: it does not read. */
 export const STALL_MS = 15_000;
+/** How long an acknowledgement waits for others: a frame for each message would be half of all frames. */
+export const ACK_DELAY_MS = 200;
 /** A request nobody gave another deadline. */
 export const REQUEST_TIMEOUT_MS = 10_000;
 /** Renewal begins at three quarters of the hour, leaving room for an outage of the quoting service. */

@@ -5,9 +5,9 @@
 import { concatBytes, u32be } from '../../core/bytes.ts';
 import { abortable, abortError, deadline } from '../../core/deadline.ts';
 import { KithError } from '../../core/errors.ts';
-import type { Clock } from '../../core/ports.ts';
+import type { Clock, Timer } from '../../core/ports.ts';
 import type { MeshErrorCode } from '../errors.ts';
-import { type ProtocolLimits, STALL_MS, WAITING_REQUESTS_MAX } from '../limits.ts';
+import { ACK_DELAY_MS, type ProtocolLimits, STALL_MS, WAITING_REQUESTS_MAX } from '../limits.ts';
 import { FRAME_TYPE, type FrameType, type SealedStream } from './sealed-stream.ts';
 
 const ACK_BYTES = 8;
@@ -23,7 +23,10 @@ export interface Flow {
   end(): Promise<void>;
   /** Counts a frame that came. @throws KithError `protocol-violation` if the peer sends more than it may. */
   received(length: number): void;
-  /** Acknowledges a frame that came: the application is done with it. */
+  /**
+   * The application is done with a frame that came. It is acknowledged with others: at once when they are half of what
+   * may be in flight, or a moment later.
+   */
   consumed(length: number): void;
   /** Takes the peer's acknowledgement. @throws KithError `protocol-violation`. */
   acknowledged(payload: Uint8Array): void;
@@ -48,6 +51,8 @@ export function createFlow(
   let tail: Promise<void> = Promise.resolve();
   let closed: KithError | undefined;
   let ackQueued = false;
+  /** Of an acknowledgement that waits for others. */
+  let delay: Timer | undefined;
 
   const fits = (length: number) =>
     sent.frames === 0 || (sent.frames < limits.inFlightFramesMax && sent.bytes + length <= limits.inFlightBytesMax);
@@ -80,6 +85,16 @@ export function createFlow(
     });
     tail = run.catch(onFailure);
     return run;
+  }
+
+  /** The peer has room for the other half meanwhile. */
+  const isDue = () => 2 * owed.frames >= limits.inFlightFramesMax || 2 * owed.bytes >= limits.inFlightBytesMax;
+
+  function queueAck(): void {
+    delay?.cancel();
+    delay = undefined;
+    ackQueued = true;
+    void enqueue(sendAck).catch(() => undefined);
   }
 
   async function sendAck(): Promise<void> {
@@ -143,8 +158,8 @@ export function createFlow(
       owed.frames++;
       owed.bytes += length;
       if (ackQueued || closed) return;
-      ackQueued = true;
-      void enqueue(sendAck).catch(() => undefined);
+      if (isDue()) queueAck();
+      else delay ??= clock.schedule(ACK_DELAY_MS, queueAck);
     },
     acknowledged(payload) {
       if (payload.length !== ACK_BYTES) throw violation(limits.id, 'not an acknowledgement');
@@ -159,6 +174,8 @@ export function createFlow(
     },
     close(error) {
       closed ??= error;
+      delay?.cancel();
+      delay = undefined;
       for (const waiter of waiters.splice(0)) waiter.refuse(error);
     },
   };

@@ -223,11 +223,21 @@ describe('a disk that belongs to the host', () => {
     ],
   ] as const)('is found out when it %s a row, at the next opening and while it is open', async (_, tamper) => {
     for (const index of [0, 300, 699, 700]) {
-      const { store, notes, sealed } = await filled(TO);
+      const { store, sealed } = await filled(TO);
+      const notes = await openNoteStore(store, { sealed });
       await tamper(store, (await rowKeys(store))[index]!);
       await expect(openNoteStore(store, { sealed })).rejects.toMatchObject({ code: 'store-corrupt' });
       await expect(collect(notes.read(START + index, START + index))).rejects.toMatchObject({ code: 'store-corrupt' });
     }
+  });
+
+  it('is not asked for what was written last', async () => {
+    const { store, notes, sealed } = await filled(TO);
+    const last = [START + 699, START + 700] as const;
+    await store.batch((await rowKeys(store)).slice(300).map((key) => ({ kind: 'delete', key })));
+    expect(await collect(notes.read(...last))).toEqual(blocksUpTo(...last).map(kept));
+    await expect(collect(notes.read(START + 500, TO))).rejects.toMatchObject({ code: 'store-corrupt' });
+    await expect(openNoteStore(store, { sealed })).rejects.toMatchObject({ code: 'store-corrupt' });
   });
 
   it('is found out when it goes back to an older state', async () => {
