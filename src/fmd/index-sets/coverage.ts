@@ -90,9 +90,23 @@ export function createCoverage(): Coverage {
     group.mergedInto = target;
   }
 
+  /** Serial numbers, ascending, among which are all members of these groups: mostly the latest registrations. */
+  function* candidates(groups: Iterable<Group>): Generator<number, void, undefined> {
+    const bounds = normaliseRanges([...groups].map(({ lowest, highest }) => [lowest, highest]));
+    const span = bounds.reduce((sum, [lowest, highest]) => sum + highest - lowest + 1, 0);
+    if (span > groupOf.size) {
+      // Numbers with many gaps: whoever came is fewer.
+      yield* [...groupOf.keys()].sort((a, b) => a - b);
+      return;
+    }
+    for (const [lowest, highest] of bounds) {
+      for (let serial = lowest; serial <= highest; serial++) if (groupOf.has(serial)) yield serial;
+    }
+  }
+
   function coverPart(partial: ReadonlySet<Group>, serials: Ranges, from: number, to: number): void {
     const inside = new Map<Group, number[]>();
-    for (const serial of groupOf.keys()) {
+    for (const serial of candidates(partial)) {
       const group = resolve(serial);
       if (!partial.has(group) || !rangesInclude(serials, serial)) continue;
       const list = inside.get(group);
@@ -139,7 +153,7 @@ export function createCoverage(): Coverage {
     distinct: () => [...byRanges.values()].map(({ ranges, members }) => ({ ranges, members })),
     lacking(from, to) {
       const lacks = new Set([...byRanges.values()].filter(({ ranges }) => gapsIn(ranges, from, to).length > 0));
-      return [...groupOf.keys()].filter((serial) => lacks.has(resolve(serial))).sort((a, b) => a - b);
+      return [...candidates(lacks)].filter((serial) => lacks.has(resolve(serial)));
     },
   };
 }
