@@ -1,4 +1,4 @@
-import { encode } from 'cborg';
+import { decode, encode, rfc8949EncodeOptions } from 'cborg';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, fromHex, toHex } from '../../../src/core/bytes.ts';
@@ -75,6 +75,17 @@ describe('deterministic CBOR', () => {
   it.each(['x\ufeff', '\u0000', '\u{10ffff}', '\ufffd'])('reads the text %j back', (value) => {
     expect(read(encodeCbor(value))).toBe(value);
     expect(read(encodeCbor({ [value]: value }))).toEqual({ [value]: value });
+  });
+
+  it('writes and reads as another implementation of the RFC does', () => {
+    fc.assert(
+      fc.property(cborValue, (value) => {
+        const bytes = encodeCbor(value);
+        expect(toHex(bytes)).toBe(toHex(encode(value, rfc8949EncodeOptions)));
+        expect(read(bytes)).toEqual(decode(bytes, { strict: true }));
+      }),
+      { numRuns: fuzzRuns(2000) },
+    );
   });
 
   it('does not depend on the order of properties', () => {
