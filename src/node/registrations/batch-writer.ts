@@ -10,7 +10,7 @@ import type { SealedStore, StoreWrite } from '../store/index.ts';
 import {
   BATCH_INTERVAL_MS,
   BATCH_OPERATIONS_MAX,
-  CROWD_OPERATIONS,
+  CROWD_WORKS,
   GATHER_MS_MAX,
   WAITING_OPERATIONS_MAX,
 } from './limits.ts';
@@ -163,8 +163,7 @@ export function createBatchWriter({ clock, store }: { clock: Clock; store: Seale
         await next.run();
       } else {
         const works = nextWorks();
-        const isCrowd = works.reduce((sum, { work }) => sum + work.operations, 0) >= CROWD_OPERATIONS;
-        earliestMs = isCrowd ? clock.monotonic() + BATCH_INTERVAL_MS : 0;
+        earliestMs = works.length >= CROWD_WORKS ? clock.monotonic() + BATCH_INTERVAL_MS : 0;
         await writeBatch(works);
       }
     }

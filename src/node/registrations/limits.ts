@@ -24,13 +24,12 @@ export const TAKE_IN_MAX = 128;
 export const GATHER_MS_MAX = 2;
 
 /**
- * From the beginning of a batch to that of the next while operations keep coming: each batch costs a signature, a sync
- * and a message to every member, as much as several operations. Two of them, here and at the other member, are far
- * below what a user notices.
+ * From the beginning of a batch to that of the next while callers keep coming: each batch costs a signature, a sync and
+ * a message to every member, as much as several operations. It is far below what a user notices.
  */
-export const BATCH_INTERVAL_MS = 20;
-/** A batch of fewer operations is no crowd: who sends one after the other does not wait for company. */
-export const CROWD_OPERATIONS = 4;
+export const BATCH_INTERVAL_MS = 40;
+/** Fewer callers are no crowd: who sends one after the other does not wait for company, nor does a member's page. */
+export const CROWD_WORKS = 4;
 
 /** Operations of one batch: with 100 microseconds each the event loop stands still for less than 30 ms. */
 export const BATCH_OPERATIONS_MAX = 256;

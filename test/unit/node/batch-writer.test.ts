@@ -5,7 +5,7 @@ import { type Batch, createBatchWriter, type Work } from '../../../src/node/regi
 import {
   BATCH_INTERVAL_MS,
   BATCH_OPERATIONS_MAX,
-  CROWD_OPERATIONS,
+  CROWD_WORKS,
   GATHER_MS_MAX,
   WAITING_OPERATIONS_MAX,
 } from '../../../src/node/registrations/limits.ts';
@@ -78,7 +78,7 @@ describe('the batch writer', () => {
   it('lets a crowd come together, and nobody wait who comes alone', async () => {
     const clock = createManualClock();
     const { writer, remember, batches } = await world(clock);
-    const crowd = Array.from({ length: CROWD_OPERATIONS }, (_, i) => writer.run(remember(i)));
+    const crowd = Array.from({ length: CROWD_WORKS }, (_, i) => writer.run(remember(i)));
     await clock.advance(GATHER_MS_MAX);
     await Promise.all(crowd);
     expect(batches()).toBe(1);
@@ -103,7 +103,7 @@ describe('the batch writer', () => {
   it('goes on after work that had to be alone came between a crowd and its next batch', async () => {
     const clock = createManualClock();
     const { writer, remember, batches } = await world(clock);
-    const crowd = Array.from({ length: CROWD_OPERATIONS }, (_, i) => writer.run(remember(i)));
+    const crowd = Array.from({ length: CROWD_WORKS }, (_, i) => writer.run(remember(i)));
     // Begins at once, while the batch was to begin in two milliseconds.
     const alone = writer.alone(async () => batches());
     await clock.advance(0);
