@@ -47,7 +47,7 @@ function follow(child: ChildProcess): { out: () => string; err: () => string; en
 
 /** A long-running process, once it has said its first line. @throws if it ends before. */
 async function startProcess(file: string, args: readonly string[]): Promise<Started> {
-  const child = spawn(process.execPath, [...(process.env['ZZARGS']?.split(' ') ?? []), file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const { err, ended } = follow(child);
   const first = await Promise.race([
     once(createInterface({ input: child.stdout! }), 'line').then(([line]) => line as string),
