@@ -1,5 +1,6 @@
 // Reads the PromQL of alerts and dashboards: as much of the language as they use, strictly, so that a slip is found
-// without a Prometheus. Types of values are not checked; promtool does where there is one.
+// without a Prometheus. Types of values are not checked; promtool does where there is one
+// (test/unit/deploy/tools.test.ts).
 
 export interface Selector {
   readonly metric: string;
