@@ -10,7 +10,14 @@ import { type RosterEntry, rosterHash } from '../core/roster.ts';
 import { bytesUpTo, closed, shape, Type, uint } from '../core/schema.ts';
 import type { Secret } from '../core/secret.ts';
 import type { MembersView } from '../keyserver/index.ts';
-import { type AnchorRosters, createRosterKeeper, type RosterReport, type RosterStore } from '../replication/index.ts';
+import {
+  type AnchorRosters,
+  type AnswerRefusalReason,
+  createRosterKeeper,
+  type RosterReport,
+  type RosterStore,
+  type RosterView,
+} from '../replication/index.ts';
 import type { Launched } from './launched.ts';
 import type { Log } from './log.ts';
 import type { Peering } from './peering.ts';
@@ -49,6 +56,10 @@ export interface Membership {
    * @returns why it was not done.
    */
   retire(nodeId: NodeId, nodeSecret: Secret): Promise<string | undefined>;
+  /** Genesis and places, for statements made elsewhere. */
+  view(): RosterView;
+  /** Takes a statement made elsewhere and tells the others. @returns why it was not taken. */
+  submit(statement: Uint8Array): Promise<AnswerRefusalReason | undefined>;
   /** Takes this node off the roster, while this process lasts. @returns why it was not done. */
   leave(options: { signal: AbortSignal }): Promise<string | undefined>;
   start(options: { signal: AbortSignal }): Promise<void>;
@@ -124,6 +135,8 @@ export function createMembership(
       return `no majority: if these do not come back, their operators have to take them off the roster: ${who}`;
     },
     alarms: counter.read,
+    view: keeper.view,
+    submit: keeper.submit,
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -13,6 +13,7 @@ import type { Running } from './running.ts';
 import type { SealingKeys } from './sealing-keys.ts';
 import type { NodeService, OperationAnswer, ServiceCall } from './service.ts';
 import type { SetAside } from './set-aside/set-aside.ts';
+import { rosterPlaces, takeOff } from './taking-off.ts';
 import type { createOperationCounter, Pseudonyms } from './telemetry/index.ts';
 import type { TotalRestart } from './total-restart.ts';
 import type { WritePath } from './write-path.ts';
@@ -92,6 +93,8 @@ export function createNodeService(deps: NodeServiceDeps, options: { readonly ver
     readiness: () => readinessOf(condition.phase, condition.reasons, condition.running, notes()),
     node: () => nodeInfo({ ...telling, anchored: opened()?.replication.anchors()?.anchored ?? 0 }, options),
     members: () => memberInfos(telling),
+    roster: () => rosterPlaces(deps),
+    takeOff: (encoded) => takeOff(deps, encoded),
     attestation: async (nonce, { signal }) => {
       const evidence = deps.evidence();
       if (evidence && condition.phase !== 'draining') return evidence.document(nonce, { signal });

@@ -54,6 +54,19 @@ export interface RosterInfo {
   readonly standing: 'self' | 'connected' | 'away';
 }
 
+/** What an operator's leave of a member names; binary parts in base64url. */
+export interface RosterPlaces {
+  readonly genesisId: string;
+  /** `joinId`: what the member's place comes from. */
+  readonly members: readonly (RosterInfo & { readonly joinId: string })[];
+}
+
+/** The member an operator's leave took off; it is on the roster of this node no more. */
+export interface TakenOff {
+  readonly nodeId: string;
+  readonly left: true;
+}
+
 export interface CustodyInfo {
   readonly phase: 'waiting' | 'dealing' | 'backed';
   readonly keyEpoch: number;
@@ -168,6 +181,14 @@ export interface NodeService {
   readiness(): Readiness;
   node(): NodeInfo;
   members(): readonly MemberInfo[];
+  /** @throws KithError `not-ready` while this node knows no roster. */
+  roster(): RosterPlaces;
+  /**
+   * Takes a member off the roster. Repeating it changes nothing.
+   * @param encoded a leave signed by the operator, base64url.
+   * @throws KithError `bad-statement`, `leave-refused` with the reason, `not-ready`.
+   */
+  takeOff(encoded: string): Promise<TakenOff>;
   /** @param nonce 32 bytes. */
   attestation(nonce: Uint8Array, call: ServiceCall): Promise<AttestationDocument>;
   register(box: SealedBox, call: ServiceCall): Promise<OperationAnswer>;

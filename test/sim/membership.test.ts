@@ -1,8 +1,14 @@
 // A cluster that grows and shrinks: the sharing of keys follows the table of docs/CUSTODY.md.
 
 import { expect, it } from 'vitest';
+import { ed25519PublicKey, ed25519Sign } from '#crypto';
+import { fromBase64Url, toBase64Url, toHex } from '../../src/core/bytes.ts';
+import { idBytes, parseNodeId } from '../../src/core/ids.ts';
+import { encodeStatement, signOperatorLeave, statementMessage } from '../../src/replication/index.ts';
+import { seededRandom } from '../support/seeded-random.ts';
 import type { SimMachine } from '../support/sim-cluster.ts';
 import { foundedWorld, whole } from '../support/sim-world.ts';
+import { testCluster } from '../support/test-cluster.ts';
 
 const shapes = (machines: readonly SimMachine[]) =>
   machines.map(({ node }) => {
@@ -67,4 +73,48 @@ it('shrinks from six to two as members leave, and what stays is whole and restar
   a!.boot();
   await whole(sim, staying, 240);
   expect(a!.nodeId).toBe(before);
+});
+
+it('is rid of a lost member once its operator has taken it off, which nobody else can', async () => {
+  const random = seededRandom('operators');
+  const secrets = new Map(['op-a', 'op-d'].map((name) => [name, random.bytes(32)]));
+  const operators = [...secrets].map(([name, secret]) => {
+    return { name, publicKey: toBase64Url(ed25519PublicKey(secret)), platforms: [] };
+  });
+  const cluster = testCluster({ allowUnbacked: false, operators });
+  const { sim, machines } = await foundedWorld(['a', 'b', 'c', 'd'], { cluster });
+  const lost = machines[3]!;
+  const staying = machines.slice(0, 3);
+  const service = machines[1]!.node.service;
+  const nodeId = parseNodeId(lost.nodeId);
+  lost.crash();
+  await sim.until(() => service.roster().members.some((one) => one.nodeId === nodeId && one.standing === 'away'), 60);
+
+  const { genesisId, members: places } = service.roster();
+  const joinId = toHex(fromBase64Url(places.find((one) => one.nodeId === nodeId)!.joinId));
+  const place = { clusterId: cluster.id, genesisId: fromBase64Url(genesisId), nodeId, joinId };
+  const leaveBy = (name: string) => toBase64Url(signOperatorLeave(place, secrets.get(name)!));
+  const takeOff = (encoded: string) => sim.clock.settle(service.takeOff(encoded));
+  const refused = (code: string, reason: string) =>
+    expect.objectContaining({ code, message: expect.stringContaining(reason) });
+  await expect(takeOff(leaveBy('op-a'))).rejects.toEqual(refused('leave-refused', 'wrong-signer'));
+  const forged = fromBase64Url(leaveBy('op-d'));
+  forged[forged.length - 1]! ^= 1;
+  await expect(takeOff(toBase64Url(forged))).rejects.toEqual(refused('leave-refused', 'bad-signature'));
+  // Statements of other kinds come by the mesh, from members.
+  const body = { kind: 'leave', ...place, reason: 'left' } as const;
+  const signature = ed25519Sign(secrets.get('op-d')!, statementMessage(body));
+  const asItself = encodeStatement({ body, signatures: [{ signer: idBytes(nodeId), signature }] });
+  await expect(takeOff(toBase64Url(asItself))).rejects.toEqual(refused('bad-statement', 'operator'));
+  await expect(takeOff('AAAA')).rejects.toEqual(refused('bad-statement', 'operator'));
+  expect(members(staying)).toEqual([4, 4, 4]);
+
+  for (let twice = 0; twice < 2; twice++) expect(await takeOff(leaveBy('op-d'))).toEqual({ nodeId, left: true });
+  await sim.until(() => members(staying).every((count) => count === 3), 60);
+  await whole(sim, staying, 240);
+  expect(new Set(shapes(staying))).toEqual(new Set(['1 of 2']));
+  // It is not lost after all, and stays outside: who was taken off does not ask again.
+  lost.boot();
+  await sim.clock.advance(60_000);
+  expect(members(staying)).toEqual([3, 3, 3]);
 });

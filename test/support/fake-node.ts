@@ -214,6 +214,10 @@ export function createFakeNode(deviations: Deviations = {}): FakeNode {
       roster: [{ nodeId, operator: 'op-a', standing: 'self' }],
     }),
     members: () => [{ nodeId, operator: 'op-a', tcbStatus: 'UpToDate', phase: 'ready', lag: 0, lastSeenSeconds: 1.5 }],
+    roster: () => {
+      throw new KithError('not-ready', 'alone');
+    },
+    takeOff: async () => service.roster() as never,
     async attestation(nonce) {
       const { quote, path } = evidence(nonce);
       return {

@@ -35,6 +35,11 @@ export function fakeService(changes: Partial<NodeService> = {}) {
       roster: [],
     }),
     members: () => [],
+    roster: () => ({ genesisId: ID, members: [{ nodeId: 'n', operator: 'a', standing: 'away', joinId: ID }] }),
+    takeOff: async (encoded) => {
+      asked.push(encoded);
+      return { nodeId: 'n', left: true };
+    },
     attestation: async (nonce) => {
       asked.push(nonce.length);
       return {

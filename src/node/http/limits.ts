@@ -8,6 +8,8 @@ export const REGISTRATIONS_PER_MINUTE = 60;
 export const CERTIFICATES_PER_MINUTE = 30;
 /** The most holders there can be enter a share in a minute; guessing one is hopeless at any rate. */
 export const RECOVERY_SHARES_PER_MINUTE = 60;
+/** Costs a signature check at most; an operator sends one for each machine that is lost. */
+export const LEAVES_PER_MINUTE = 10;
 /** A quote is shared by all who wait, but a client needs one per session only. */
 export const ATTESTATIONS_PER_MINUTE = 30;
 

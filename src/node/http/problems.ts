@@ -41,6 +41,7 @@ export const PROBLEMS: Readonly<Record<string, ProblemKind>> = {
   'payload-missing': bad('A register needs its payload'),
   'payload-unexpected': bad('Only a register has a payload'),
   'bad-certificate': bad('Not a certificate'),
+  'bad-statement': bad("Not an operator's leave"),
   'not-local': { status: 403, title: 'Answered to the machine of the node only' },
   'wrong-host': { status: 421, title: 'The Host header names somebody else' },
   'not-found': { status: 404, title: 'There is nothing here' },
@@ -48,6 +49,7 @@ export const PROBLEMS: Readonly<Record<string, ProblemKind>> = {
   superseded: { status: 409, title: 'A newer operation with other content is held' },
   revoked: { status: 409, title: 'The registration is revoked' },
   expired: { status: 409, title: 'The registration has expired' },
+  'leave-refused': { status: 409, title: 'The member is not taken off the roster' },
   // Leaving, at the admin listener.
   'wrong-node': { status: 409, title: 'This is another node than the one that is to leave' },
   'not-left': { status: 409, title: 'The node could not leave its cluster' },

@@ -9,6 +9,7 @@ import type { IndexSetAnswer, NodeService, OperationAnswer, ServiceCall } from '
 import {
   ATTESTATIONS_PER_MINUTE,
   CERTIFICATES_PER_MINUTE,
+  LEAVES_PER_MINUTE,
   LOOK_UPS_PER_MINUTE,
   RECOVERY_SHARES_PER_MINUTE,
   REGISTRATIONS_PER_MINUTE,
@@ -21,6 +22,8 @@ import {
   idParams,
   indexSetAnswer,
   indexSetQuery,
+  leaveBody,
+  leftAnswer,
   membersAnswer,
   nodeAnswer,
   nonceQuery,
@@ -29,6 +32,7 @@ import {
   readinessAnswer,
   recoveryAnswer,
   registrationAnswer,
+  rosterAnswer,
   sealedBody,
   shareAnswer,
 } from './schemas.ts';
@@ -44,6 +48,7 @@ export function addRoutes(app: FastifyInstance, service: NodeService): void {
   addCertificateRoute(app, service);
   addLookUpRoutes(app, service);
   addRecoveryRoutes(app, service);
+  addRosterRoutes(app, service);
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
 
@@ -237,6 +242,33 @@ function addRecoveryRoutes(app: FastifyInstance, service: NodeService): void {
       },
     },
     async (request, reply) => await service.enterRecoveryShare(request.body, callOf(reply)),
+  );
+}
+
+function addRosterRoutes(app: FastifyInstance, service: NodeService): void {
+  app.get(
+    '/v1/roster',
+    {
+      schema: {
+        operationId: 'roster',
+        summary: 'The members, with what an operator names to take one of them off',
+        response: { 200: answers('members', rosterAnswer), ...problemsOf(503) },
+      },
+    },
+    async () => service.roster(),
+  );
+  app.post<{ Body: { statement: string } }>(
+    '/v1/roster/leaves',
+    {
+      config: limited(LEAVES_PER_MINUTE),
+      schema: {
+        operationId: 'takeOff',
+        summary: 'Takes a member off the roster: a leave signed by its operator',
+        body: leaveBody,
+        response: { 200: answers('it is off', leftAnswer), ...problemsOf(400, 409, 413, 415, 429, 503) },
+      },
+    },
+    async (request) => service.takeOff(request.body.statement),
   );
 }
 

@@ -78,6 +78,21 @@ export const nodeAnswer = Type.Object({
     }),
   ),
 });
+/** An operator's leave is one body and one signature: about 300 bytes. */
+const LEAVE_CHARS_MAX = 1_024;
+export const leaveBody = closed({ statement: base64url(LEAVE_CHARS_MAX) });
+export const leftAnswer = Type.Object({ nodeId: Type.String(), left: Type.Literal(true) });
+export const rosterAnswer = Type.Object({
+  genesisId: id,
+  members: Type.Array(
+    Type.Object({
+      nodeId: Type.String(),
+      operator: Type.String(),
+      standing: Type.Union(['self', 'connected', 'away'].map((name) => Type.Literal(name))),
+      joinId: id,
+    }),
+  ),
+});
 export const membersAnswer = Type.Array(
   Type.Object({
     nodeId: Type.String(),

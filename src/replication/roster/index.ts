@@ -3,6 +3,7 @@
 export { createRosterKeeper } from './keeper.ts';
 export type { HeldRoster, RosterStore, StoredStatement } from './ledger.ts';
 export { type AnswerRefusalReason, SIGNER_REFUSALS } from './messages.ts';
+export { leavesByOperator, type MemberPlace, signOperatorLeave } from './operator-leave.ts';
 export type { RosterKeeper, RosterKeeperDeps, RosterKeeperOptions, RosterReport, RosterView } from './ports.ts';
 export type { Proposed } from './proposer.ts';
 export { ROSTER_REFUSALS, type RosterRefusalReason } from './refusals.ts';

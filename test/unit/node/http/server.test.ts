@@ -322,6 +322,8 @@ describe('the HTTP API', () => {
       '/v1/registrations/{id}/certificate',
       '/v1/registrations/{id}/renew',
       '/v1/registrations/{id}/revoke',
+      '/v1/roster',
+      '/v1/roster/leaves',
     ]);
   });
 
@@ -377,10 +379,16 @@ describe('the HTTP API', () => {
       'enterRecoveryShare',
       ['not-recovering', 'wrong-store', 'bad-share', 'bad-wrap', 'hpke-key'],
     ],
+    ['GET', '/v1/roster', 'roster', ['not-ready']],
+    ['POST', '/v1/roster/leaves', 'takeOff', ['bad-statement', 'leave-refused', 'not-ready', 'store-unavailable']],
   ] as const)('describes what %s %s may answer', async (method, path, call, codes) => {
     const nonce = path === '/v1/attestation' ? `?nonce=${'ab'.repeat(32)}` : '';
     const url = path.replace('{id}', ID) + nonce;
-    const payload = call === 'presentCertificate' ? { certificate: 'abc' } : BOX;
+    const payloads: Record<string, object> = {
+      presentCertificate: { certificate: 'abc' },
+      takeOff: { statement: 'abc' },
+    };
+    const payload = payloads[call] ?? BOX;
     for (const code of codes) {
       const { app } = await appOf({ [call]: throws(code) });
       const answered = await app.inject({ method, url, ...(method === 'POST' ? { payload } : {}) });
