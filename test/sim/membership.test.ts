@@ -115,6 +115,7 @@ it('is rid of a lost member once its operator has taken it off, which nobody els
   expect(new Set(shapes(staying))).toEqual(new Set(['1 of 2']));
   // It is not lost after all, and stays outside: who was taken off does not ask again.
   lost.boot();
+  await sim.until(() => lost.node.service.readiness().reasons.some((reason) => reason.startsWith('removed: ')), 120);
   await sim.clock.advance(60_000);
   expect(members(staying)).toEqual([3, 3, 3]);
 });

@@ -51,25 +51,25 @@ export async function buildImage(): Promise<void> {
   await must('docker', ['compose', '-f', join(root, 'docker-compose.cluster.yml'), 'build', 'init'], BUILD_MS);
 }
 
-let built: Promise<void> | undefined;
-
-/** Once for each file of tests. */
-function buildImages(): Promise<void> {
-  built ??= (async () => {
-    await buildImage();
-    for (const [build, script] of Object.entries(OTHER_BUILDS)) {
-      const name = `kith-test-making-${build}-${process.pid}`;
-      const words = ['run', '--name', name, '--user', '0', '--entrypoint', 'sh', IMAGE, '-c', script];
-      await docker(...words);
-      const restored = ['--change', 'USER 10001:10001', '--change', 'ENTRYPOINT ["node","/app/dist/cli/main.js"]'];
-      await docker('commit', ...restored, '--change', 'CMD ["node"]', name, imageOf(build as Build));
-      await docker('rm', '-f', name);
-    }
-  })();
-  return built;
+/** The image of another build, made of that of the sources. */
+async function buildOther(build: Exclude<Build, 'now'>): Promise<string> {
+  const name = `kith-test-making-${build}-${process.pid}`;
+  const words = ['run', '--name', name, '--user', '0', '--entrypoint', 'sh', IMAGE, '-c', OTHER_BUILDS[build]];
+  await docker(...words);
+  const restored = ['--change', 'USER 10001:10001', '--change', 'ENTRYPOINT ["node","/app/dist/cli/main.js"]'];
+  const image = `${IMAGE}-${build}`;
+  await docker('commit', ...restored, '--change', 'CMD ["node"]', name, image);
+  await docker('rm', '-f', name);
+  return image;
 }
 
-const imageOf = (build: Build): string => (build === 'now' ? IMAGE : `${IMAGE}-${build}`);
+const built: Partial<Record<Build, Promise<string>>> = {};
+
+/** Each once for each file of tests, and only where it is needed. */
+function imageOf(build: Build): Promise<string> {
+  built[build] ??= build === 'now' ? buildImage().then(() => IMAGE) : imageOf('now').then(() => buildOther(build));
+  return built[build];
+}
 
 /** The process whose containers these are. */
 const OWNED_BY = 'kith-test';
@@ -94,7 +94,7 @@ interface Machine extends MachineOptions {
 }
 
 export async function createContainers(): Promise<Driver> {
-  await buildImages();
+  await imageOf('now');
   await removeAbandoned();
   const folder = mkdtempSync(join(tmpdir(), 'kith-containers-'));
   chmodSync(folder, 0o755);
@@ -164,7 +164,7 @@ export async function createContainers(): Promise<Driver> {
       ...hardened(container, [`${machine.http}:8080`, `${machine.admin}:9090`]),
       ...Object.entries(environment).flatMap(([key, value]) => ['-e', `${key}=${value}`]),
       ...['-v', `${machine.disk}:/data`, '-v', `${clusterFolder}:/cluster:ro`],
-      imageOf(machine.build),
+      await imageOf(machine.build),
     );
     machine.made = machine.build;
     if (machine.connected) await docker('network', 'connect', '--alias', name, mesh, container);
@@ -185,8 +185,8 @@ export async function createContainers(): Promise<Driver> {
     keysHere: '/data',
     clusterPath: join(clusterFolder, 'cluster.json'),
     chainUrl: `http://127.0.0.1:${chainPort}`,
-    kith(build, ...words): Promise<CommandResult> {
-      const here = ['run', '--rm', '--network', 'none', '-v', `${keysFolder}:/data`, imageOf(build)];
+    async kith(build, ...words): Promise<CommandResult> {
+      const here = ['run', '--rm', '--network', 'none', '-v', `${keysFolder}:/data`, await imageOf(build)];
       return command('docker', [...here, ...words], ACT_MS);
     },
     async add(name, options) {

@@ -4,8 +4,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import '../../support/processes.ts';
 import { until } from '../../support/cluster-processes.ts';
+import { runKith } from '../../support/processes.ts';
 import { type Fleet, SCENARIO_MS, START_MS, startFleet, WAIT_MS } from '../driver/fleet.ts';
 
 let fleet: Fleet;
@@ -67,6 +67,26 @@ describe('a cluster of five nodes', { timeout: SCENARIO_MS }, () => {
     await fleet.driver.start('node-2');
     fleet.members.add('node-2');
     await fleet.check();
+  });
+
+  it('is rid of a member that never comes back, once its operator has taken it off', async () => {
+    await fleet.add('lost', { platform: 'c/lost' });
+    await fleet.driver.start('lost');
+    await fleet.waitReady('lost');
+    fleet.members.add('lost');
+    await fleet.waitWhole();
+    const { nodeId } = await fleet.facts('lost');
+    await fleet.driver.kill('lost');
+    fleet.members.delete('lost');
+    const takeOff = (operator: string) => {
+      const words = ['--node', fleet.driver.url('node-2'), '--cluster', fleet.driver.clusterPath, '--json'];
+      const key = join(fleet.driver.keysFolder, `cluster.operator-${operator}.key`);
+      return runKith('leave', `--lost=${nodeId}`, '--key', key, ...words);
+    };
+    expect((await takeOff('b')).exitCode).toBe(1);
+    await until('it is taken off', async () => (await takeOff('c')).exitCode === 0, WAIT_MS);
+    await fleet.check();
+    expect((await fleet.facts('node-1')).members).toBe(fleet.members.size);
   });
 
   it('is upgraded node by node to a build of another measurement, and then believes that one only', async () => {
