@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../support/cluster-processes.ts';
 import { runKith } from '../../support/processes.ts';
 import { buildImage, enginePresent, IMAGE } from '../driver/containers.ts';
-import { SCENARIO_MS, START_MS } from '../driver/fleet.ts';
+import { SCENARIO_MS, START_MS, WAIT_MS } from '../driver/fleet.ts';
 import { ACT_MS, command, must } from '../driver/index.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -20,6 +20,7 @@ const compose = (...words: string[]) => must('docker', ['compose', '-p', project
 const here = process.env['KITH_CLUSTER_DRIVER'] !== 'processes' && (await enginePresent());
 const folder = mkdtempSync(join(tmpdir(), 'kith-compose-'));
 const cluster = join(folder, 'cluster.json');
+const PROMETHEUS = 'http://127.0.0.1:9091';
 const five = [8_081, 8_082, 8_083, 8_084, 8_085].map((port) => `http://127.0.0.1:${port}`);
 
 interface Status {
@@ -55,17 +56,44 @@ async function membersReady(count: number): Promise<void> {
   expect((await health()).size).toBe(count + 1);
 }
 
+async function askPrometheus<T>(path: string): Promise<T> {
+  const answer = await fetch(`${PROMETHEUS}/api/v1/${path}`, { signal: AbortSignal.timeout(ACT_MS) });
+  const body = (await answer.json()) as { status: string; data: T; error?: string };
+  expect(body.error, path).toBeUndefined();
+  return body.data;
+}
+
+/** Instances that were scraped; none before it listens. */
+async function upInPrometheus(): Promise<string[]> {
+  type Samples = { result: { metric: { instance: string } }[] };
+  const query = `query?query=${encodeURIComponent('up{job="kith"} == 1')}`;
+  const { result } = await askPrometheus<Samples>(query).catch((): Samples => ({ result: [] }));
+  return result.map(({ metric }) => metric.instance);
+}
+
+/** What the dashboard asks, as Grafana would with every node chosen. */
+function panelQueries(): string[] {
+  const text = readFileSync(join(root, 'deploy/grafana/dashboard.json'), 'utf8');
+  const { panels } = JSON.parse(text) as { panels: { targets?: { expr: string }[] }[] };
+  const filled = (expr: string) =>
+    expr.replaceAll('$__rate_interval', '1m').replaceAll('$job', 'kith').replaceAll('$instance', '.*');
+  return panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => filled(expr)));
+}
+
 if (!here) console.warn('NOT TESTED here: docker-compose.cluster.yml, for lack of an engine');
 
 describe.runIf(here)('the compose file', { timeout: 2 * SCENARIO_MS }, () => {
   beforeAll(async () => {
     process.env['KITH_IMAGE'] = IMAGE;
+    // For the profile observe; from the first start on, as docs/OPERATIONS.md says.
+    process.env['KITH_ADMIN'] = '0.0.0.0:9090';
     await buildImage();
-    await compose('down', '-v', '--remove-orphans');
+    await compose('--profile', 'observe', 'down', '-v', '--remove-orphans');
     await compose('up', '-d');
   }, START_MS);
   afterAll(async () => {
-    await command('docker', ['compose', '-p', project, '-f', file, 'down', '-v', '-t', '1'], ACT_MS);
+    const down = ['--profile', 'observe', 'down', '-v', '-t', '1', '--remove-orphans'];
+    await command('docker', ['compose', '-p', project, '-f', file, ...down], ACT_MS);
     rmSync(folder, { recursive: true, force: true });
   }, SCENARIO_MS);
 
@@ -84,6 +112,22 @@ describe.runIf(here)('the compose file', { timeout: 2 * SCENARIO_MS }, () => {
   it('has eight ready members with --scale node=3', async () => {
     await compose('up', '-d', '--scale', 'node=3');
     await membersReady(8);
+  });
+
+  it('shows every node to the Prometheus of the profile observe, which can read all alerts and panels', async () => {
+    process.env['PROMETHEUS_IMAGE'] = 'kith-prometheus:test';
+    await compose('--profile', 'observe', 'up', '-d', '--build', '--no-deps', 'prometheus');
+    await until('eight targets', async () => (await upInPrometheus()).length === 8, WAIT_MS);
+    const instances = await upInPrometheus();
+    expect(instances).toEqual(expect.arrayContaining(['node1', 'node2', 'node3', 'node4', 'node5']));
+    type Rules = { groups: { rules: { name: string; health: string }[] }[] };
+    const rules = async () => (await askPrometheus<Rules>('rules')).groups.flatMap((group) => group.rules);
+    expect((await rules()).length).toBeGreaterThan(40);
+    await until('every rule evaluated', async () => (await rules()).every(({ health }) => health === 'ok'), WAIT_MS);
+    for (const expr of panelQueries()) await askPrometheus(`query?query=${encodeURIComponent(expr)}`);
+    const { alerts } = await askPrometheus<{ alerts: { state: string }[] }>('alerts');
+    expect(alerts.filter(({ state }) => state === 'firing')).toEqual([]);
+    await compose('--profile', 'observe', 'rm', '-sf', 'prometheus');
   });
 
   it('runs as a user of its own on a file system that cannot be written, and has no more in the image than it runs', async () => {
