@@ -19,7 +19,7 @@ import { type MadeOperation, makeOperation, makeWallet, openTarget, type Target 
 import { type RecordedUser, recordedUsers } from '../../support/recorded-users.ts';
 import { recordedLines } from '../../support/replay.ts';
 import { createSecretScan, type SecretScan } from '../../support/secret-scan.ts';
-import { checkSet, type Expected, type Findings } from '../../support/set-checker.ts';
+import { checkSet as compareSet, type Expected, type Findings } from '../../support/set-checker.ts';
 import { type Build, createDriver, type Driver } from './index.ts';
 
 /** Of the recorded chain: long enough for every receiver, short enough for five nodes on two cores. */
@@ -218,28 +218,24 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     });
   }
 
-  async function checkSets(): Promise<void> {
-    for (const name of members) {
-      let findings: Findings | undefined;
-      const same = async () => {
-        findings = await checkSet({ url: driver.url(name), admin: driver.adminUrl(name) }, expected);
-        return wrongIn(findings) === 0;
-      };
-      await until(`${name} has what was acknowledged`, same, WAIT_MS).catch((error: Error) => {
-        throw new Error(`${error.message}: ${JSON.stringify(findings)}`, { cause: error });
-      });
-    }
+  async function checkSet(name: string): Promise<void> {
+    let findings: Findings | undefined;
+    const same = async () => {
+      findings = await compareSet({ url: driver.url(name), admin: driver.adminUrl(name) }, expected);
+      return wrongIn(findings) === 0;
+    };
+    await until(`${name} has what was acknowledged`, same, WAIT_MS).catch((error: Error) => {
+      throw new Error(`${error.message}: ${JSON.stringify(findings)}`, { cause: error });
+    });
   }
 
-  async function checkIndexSets(): Promise<void> {
-    for (const name of members) {
-      const client = clientOf(name);
-      for (const { id, wallet, indexSet } of users) {
-        const view = await client.waitForHeight(wallet, undefined, { signal, height: last, timeoutMs: WAIT_MS });
-        const wanted = indexSet.filter(([height]) => height <= last);
-        if (JSON.stringify(view.entries) === JSON.stringify(wanted)) continue;
-        throw new Error(`${name} has ${view.entries.length} entries for user ${id}, recorded are ${wanted.length}`);
-      }
+  async function checkIndexSets(name: string): Promise<void> {
+    const client = clientOf(name);
+    for (const { id, wallet, indexSet } of users) {
+      const view = await client.waitForHeight(wallet, undefined, { signal, height: last, timeoutMs: WAIT_MS });
+      const wanted = indexSet.filter(([height]) => height <= last);
+      if (JSON.stringify(view.entries) === JSON.stringify(wanted)) continue;
+      throw new Error(`${name} has ${view.entries.length} entries for user ${id}, recorded are ${wanted.length}`);
     }
   }
 
@@ -324,8 +320,8 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     publish,
     async check({ following = true } = {}) {
       if (following) await waitWhole();
-      await checkSets();
-      await checkIndexSets();
+      await Promise.all([...members].map(checkSet));
+      await Promise.all([...members].map(checkIndexSets));
       await checkSecrets();
     },
     async close() {
