@@ -129,8 +129,9 @@ export function createMembership(
     },
     rosters: { now: () => keeper.view(), byHash: (rosterHash) => keeper.byHash(rosterHash) },
     warning() {
-      const { missing, self } = keeper.view();
-      if (self === 'removed') return 'removed: this node id was taken off the roster; a fresh disk joins under another';
+      const view = keeper.view();
+      const { missing } = view;
+      if (view.self === 'removed') return 'removed: this node id was taken off the roster; a fresh disk joins under another';
       if (missing.length === 0) return undefined;
       const who = missing.map(({ nodeId, operator }) => `${nodeId.slice(0, 8)} (${operator})`).join(', ');
       return `no majority: if these do not come back, their operators have to take them off the roster: ${who}`;
