@@ -27,6 +27,8 @@ const OWNER = '10001:10001';
 /** npm ci and a build in a container, on a busy machine. */
 const BUILD_MS = 900_000;
 const DOCKER_STOP_SECONDS = 25;
+/** Each lasts the quarter of a second that the runtime waits for. */
+const FREEZE_ATTEMPTS = 20;
 
 const docker = (...words: string[]): Promise<string> => must('docker', words, ACT_MS);
 
@@ -217,7 +219,12 @@ export async function createContainers(): Promise<Driver> {
     },
     ended: wait,
     async pause(name) {
-      await docker('pause', containerOf(name));
+      // On a busy machine the runtime gives up before all threads stand still.
+      for (let attempt = 1; ; attempt++) {
+        const { exitCode, err } = await command('docker', ['pause', containerOf(name)], ACT_MS);
+        if (exitCode === 0) return;
+        if (attempt === FREEZE_ATTEMPTS || !err.includes('unable to freeze')) throw new Error(`${name}: ${err}`);
+      }
     },
     async resume(name) {
       await docker('unpause', containerOf(name));
