@@ -71,16 +71,21 @@ describe('five nodes of three operators', { timeout: SCENARIO_MS }, () => {
     async (who) => {
       const hanging = who.split(' and ');
       const others = five.filter((name) => !hanging.includes(name));
-      for (const name of hanging) {
-        await fleet.driver.pause(name);
-        fleet.members.delete(name);
-      }
-      const missed = async () => (await reachable(others[0]!)) === others.length;
-      await until(`${who} missed`, missed, UNSEEN_MS);
-      await fleet.register(2, ...others);
-      for (const name of hanging) {
-        await fleet.driver.resume(name);
-        fleet.members.add(name);
+      const paused: string[] = [];
+      try {
+        for (const name of hanging) {
+          await fleet.driver.pause(name);
+          paused.push(name);
+          fleet.members.delete(name);
+        }
+        const missed = async () => (await reachable(others[0]!)) === others.length;
+        await until(`${who} missed`, missed, UNSEEN_MS);
+        await fleet.register(2, ...others);
+      } finally {
+        for (const name of paused) {
+          await fleet.driver.resume(name);
+          fleet.members.add(name);
+        }
       }
       await fleet.check();
     },
