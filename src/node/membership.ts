@@ -131,7 +131,8 @@ export function createMembership(
     warning() {
       const view = keeper.view();
       const { missing } = view;
-      if (view.self === 'removed') return 'removed: this node id was taken off the roster; a fresh disk joins under another';
+      if (view.self === 'removed')
+        return 'removed: this node id was taken off the roster; a fresh disk joins under another';
       if (missing.length === 0) return undefined;
       const who = missing.map(({ nodeId, operator }) => `${nodeId.slice(0, 8)} (${operator})`).join(', ');
       return `no majority: if these do not come back, their operators have to take them off the roster: ${who}`;
