@@ -158,7 +158,12 @@ describe('the cluster height', () => {
     expect(third!.heights.report().members).toEqual([]);
     world.state.failing = false;
     await world.clock.advance(3_000);
-    expect(third!.heights.report().members.map(({ height }) => height).sort()).toEqual([100, 101]);
+    expect(
+      third!.heights
+        .report()
+        .members.map(({ height }) => height)
+        .sort(),
+    ).toEqual([100, 101]);
     world.stop();
   });
 });
