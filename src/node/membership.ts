@@ -182,6 +182,7 @@ function rosterStore(store: SealedStore): RosterStore {
       return all;
     },
     put: (added) => store.commit(added.map((statement) => statements.put(utf8(statement.id), { ...statement }))),
+    drop: (ids) => store.commit(ids.map((id) => statements.delete(utf8(id)))),
   };
 }
 
@@ -189,6 +190,9 @@ function logReport(log: Log, event: RosterReport): void {
   switch (event.kind) {
     case 'other-genesis':
       log.error('other-genesis', { peer: event.nodeId });
+      break;
+    case 'let-go':
+      log.warn('genesis-let-go', { peer: event.nodeId });
       break;
     case 'apart':
       log.error('roster-apart', { peer: event.nodeId, refused: event.refused, byPeer: event.refusedByPeer });

@@ -55,6 +55,8 @@ export interface RosterView {
 export type RosterReport =
   /** Loud: this cluster id has two geneses; one of them has to be wiped. */
   | { readonly kind: 'other-genesis'; readonly nodeId: NodeId; readonly theirs: Uint8Array }
+  /** This node, which never joined and met no member for long, has let go of its genesis for that of another. */
+  | { readonly kind: 'let-go'; readonly nodeId: NodeId; readonly theirs: Uint8Array }
   /** One of the two does not take what the other holds. */
   | {
       readonly kind: 'apart';
