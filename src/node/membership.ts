@@ -59,7 +59,7 @@ export interface Membership {
 export function createMembership(
   deps: MembershipDeps,
   { store, identity }: Launched,
-  options: { readonly mayFound: boolean },
+  options: { readonly mayFound: boolean; readonly foundAfterMs: number },
 ): Membership {
   const { clock, random, log, cluster, peering } = deps;
   const { mesh } = peering;
@@ -95,6 +95,7 @@ export function createMembership(
     {
       clusterId: cluster.id,
       mayFound: options.mayFound,
+      foundAfterMs: options.foundAfterMs,
       get allowUnbacked() {
         return cluster.configuration.allowUnbacked;
       },

@@ -77,7 +77,9 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     return sorted[Math.floor(sorted.length / 2)] ?? deps.height();
   }
 
-  const founding = createFounding({ ...deps, ledger }, options);
+  const beganMs = clock.monotonic();
+  const isEarly = () => clock.monotonic() - beganMs < (options.foundAfterMs ?? 0);
+  const founding = createFounding({ ...deps, ledger }, { ...options, isEarly });
   const signer = createSigner({ ...deps, ledger });
   const proposer = createProposer({ ...deps, ledger, signer, membersHeight });
   const restorer = createRestorer({ ...deps, ledger, signer, membersHeight });

@@ -32,6 +32,11 @@ export interface RosterKeeperOptions {
   readonly clusterId: ClusterId;
   /** Started without bootstrap addresses, or told to found. */
   readonly mayFound: boolean;
+  /**
+   * For a node whose disk belonged to a member before: how long after its start it takes part in no founding, since it may
+   * meet who is left of its cluster. 0 if absent.
+   */
+  readonly foundAfterMs?: number | undefined;
   /** Of the configuration: one node is a cluster. */
   readonly allowUnbacked: boolean;
   readonly onChange?: (view: RosterView) => void;

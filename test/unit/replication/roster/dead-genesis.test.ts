@@ -1,7 +1,7 @@
 // A genesis all of whose members are gone, and a node that knew it without ever having joined.
 
 import { describe, expect, it } from 'vitest';
-import { ALONE_MS } from '../../../../src/replication/roster/limits.ts';
+import { ALONE_MS, FOUND_AGAIN_MS } from '../../../../src/replication/roster/limits.ts';
 import { agree, createRosterWorld, type RosterNode, rosterIdentity, rosterOf } from '../../../support/roster.ts';
 
 const MINUTE = 60_000;
@@ -19,6 +19,16 @@ async function lateJoiner() {
   await world.clock.advance(MINUTE);
   expect(joiner.keeper.view().self).toBe('joining');
   return { world, first, second, joiner };
+}
+
+/** Members of one roster. */
+async function threeOf() {
+  const world = createRosterWorld();
+  const names = ['first', 'second', 'third'] as const;
+  const nodes = [];
+  for (const [i, name] of names.entries()) nodes.push(await world.add(rosterIdentity(name), { mayFound: i === 0 }));
+  await world.clock.advance(MINUTE);
+  return { world, nodes: nodes as [RosterNode, RosterNode, RosterNode] };
 }
 
 describe('a genesis without members', () => {
@@ -90,6 +100,40 @@ describe('a genesis without members', () => {
     joiner.diskFails = false;
     await world.clock.advance(2 * ALONE_MS);
     expect([joiner.keeper.view().self, rosterOf(joiner).length]).toEqual(['member', 3]);
+    await world.stop();
+  });
+});
+
+describe('a node whose disk was of a member before', () => {
+  const again = { foundAfterMs: FOUND_AGAIN_MS };
+
+  it('meets who is left of its cluster before it founds another', async () => {
+    const { world, nodes } = await threeOf();
+    const [first, second, left] = nodes;
+    for (const node of [first, second]) world.crash(node);
+    const anew = [
+      await world.add(rosterIdentity('first again', 'first'), { mayFound: true, ...again }),
+      await world.add(rosterIdentity('second again', 'second'), again),
+    ];
+    for (const one of anew) world.setCut(one, left, true);
+    await world.clock.advance(FOUND_AGAIN_MS - 1_000);
+    expect(anew.map(({ keeper }) => keeper.view().self)).toEqual(['waiting', 'waiting']);
+    for (const one of anew) world.setCut(one, left, false);
+    await world.clock.advance(2 * MINUTE);
+    expect(rosterOf(left).length).toBe(3);
+    expect(agree(left, ...anew)).toBe(true);
+    await world.stop();
+  });
+
+  it('takes part in no founding of others either, and founds when it has met nobody', async () => {
+    const world = createRosterWorld();
+    const founder = await world.add(rosterIdentity('new'), { mayFound: true });
+    const other = await world.add(rosterIdentity('again'), again);
+    await world.clock.advance(FOUND_AGAIN_MS - 1_000);
+    expect([founder, other].map(({ keeper }) => keeper.view().self)).toEqual(['waiting', 'waiting']);
+    await world.clock.advance(MINUTE);
+    expect(agree(founder, other)).toBe(true);
+    expect(rosterOf(founder).length).toBe(2);
     await world.stop();
   });
 });
