@@ -89,6 +89,7 @@ export async function bundle({ mutant, outfile, entry = ENTRY }: BundleOptions):
     format: 'esm',
     target: 'node20',
     conditions: ['kith-source', 'node'],
+    alias: { '#crypto': join(ROOT, 'test/sim/simulator/crypto.ts') },
     banner: { js: BANNER },
     logLevel: 'silent',
     plugins: [native, ownFiles(mutant?.changes ?? [])],

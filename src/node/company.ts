@@ -9,6 +9,7 @@ import type { Clock, Random } from '../core/ports.ts';
 import type { RosterEntry } from '../core/roster.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Transport } from '../p2p/index.ts';
+import { FOUND_AGAIN_MS } from '../replication/index.ts';
 import type { ClusterInForce } from './cluster-in-force.ts';
 import { type Condition, heightOf } from './condition.ts';
 import type { Disk } from './disk.ts';
@@ -85,7 +86,12 @@ export function createCompany(deps: CompanyDeps, options: CompanyOptions): Compa
   async function join(launched: Launched, signal: AbortSignal): Promise<Membership> {
     const own = { nodeId: launched.identity.nodeId, ...whereabouts() };
     const joining = { clock, random, log, cluster, peering, own, height };
-    membership = createMembership(joining, launched, { mayFound: found || bootstrap.length === 0 });
+    // Who is left of its cluster may be met a moment later.
+    const wasMember = (await deps.disk.setAsideStores()).length > 0;
+    membership = createMembership(joining, launched, {
+      mayFound: found || bootstrap.length === 0,
+      foundAfterMs: wasMember ? FOUND_AGAIN_MS : 0,
+    });
     await membership.start({ signal });
     return membership;
   }

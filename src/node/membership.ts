@@ -70,7 +70,7 @@ export interface Membership {
 export function createMembership(
   deps: MembershipDeps,
   { store, identity }: Launched,
-  options: { readonly mayFound: boolean },
+  options: { readonly mayFound: boolean; readonly foundAfterMs: number },
 ): Membership {
   const { clock, random, log, cluster, peering } = deps;
   const { mesh } = peering;
@@ -106,6 +106,7 @@ export function createMembership(
     {
       clusterId: cluster.id,
       mayFound: options.mayFound,
+      foundAfterMs: options.foundAfterMs,
       get allowUnbacked() {
         return cluster.configuration.allowUnbacked;
       },
@@ -198,6 +199,7 @@ function rosterStore(store: SealedStore): RosterStore {
       return all;
     },
     put: (added) => store.commit(added.map((statement) => statements.put(utf8(statement.id), { ...statement }))),
+    drop: (ids) => store.commit(ids.map((id) => statements.delete(utf8(id)))),
   };
 }
 
@@ -205,6 +207,9 @@ function logReport(log: Log, event: RosterReport): void {
   switch (event.kind) {
     case 'other-genesis':
       log.error('other-genesis', { peer: event.nodeId });
+      break;
+    case 'let-go':
+      log.warn('genesis-let-go', { peer: event.nodeId });
       break;
     case 'apart':
       log.error('roster-apart', { peer: event.nodeId, refused: event.refused, byPeer: event.refusedByPeer });

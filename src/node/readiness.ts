@@ -11,12 +11,19 @@ const REDEPOSIT_WAIT_MS = 10_000;
 /** What keeps a node with these parts from becoming ready; empty if nothing does. */
 export function missingForReady({ indexer, detector, tip }: Running): string[] {
   const status = indexer.status();
-  if (detector.failure) return [`detection stopped (${detector.failure.code}): ${detector.failure.message}`];
+  const stopped = stoppedFor({ indexer, detector });
+  if (stopped) return [stopped];
   const { detected } = detector;
   if (status.tip === undefined || detected === undefined) return [chainReason(status.phase)];
   const behind = tip() - detected;
   if (behind <= READY_LAG_BLOCKS) return [];
   return [`detected height ${detected} of ${tip()}`, ...delays({ indexer, detector })];
+}
+
+/** Why detection does not go on before a restart. While it waits for something it does not see that blocks have ended. */
+function stoppedFor({ indexer, detector }: Pick<Running, 'indexer' | 'detector'>): string | undefined {
+  const failure = detector.failure ?? indexer.status().error;
+  return failure && `detection stopped (${failure.code}): ${failure.message}`;
 }
 
 /**
@@ -52,7 +59,6 @@ export function readinessOf(
 ): Readiness {
   if (phase !== 'ready' || !running) return { ready: false, phase, reasons: [...reasons, ...notes] };
   // Look-ups go on without detection and say how far they are; whoever routes requests should prefer another node.
-  const { failure } = running.detector;
-  const stopped = failure ? [`detection stopped (${failure.code}): ${failure.message}`] : [];
-  return { ready: !failure, phase, reasons: [...stopped, ...delays(running), ...notes] };
+  const stopped = stoppedFor(running);
+  return { ready: !stopped, phase, reasons: [...(stopped ? [stopped] : []), ...delays(running), ...notes] };
 }

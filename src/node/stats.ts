@@ -108,7 +108,7 @@ export function statsOf({ service, running, ...source }: StatsSource): NodeStats
     detection: {
       ...(running?.engine.stats ?? NO_DETECTION),
       workersReplaced: source.workersReplaced,
-      stopped: running?.detector.failure !== undefined,
+      stopped: (running?.detector.failure ?? running?.indexer.status().error) !== undefined,
       waiting: running?.detector.delay !== undefined,
     },
     indexer: running?.indexer.status() ?? NO_INDEXER,

@@ -81,6 +81,24 @@ it('a node with another block than two operators stops detection and says so, an
   expect(await userAt(sim, c, users[0]!).read()).toBeDefined();
 });
 
+it('a node that waits for others to agree says that its chain endpoint has ended the index meanwhile', async () => {
+  const { sim, odd, c } = await oddWorld();
+  for (let block = 0; block < 30; block++) {
+    sim.devnet.advance(1);
+    odd.advance(1);
+    await sim.clock.advance(3_000);
+  }
+  await sim.until(() => c.logged('detection-held').length > 0, 60);
+  const { tip } = odd;
+  odd.fault({ reset: true });
+  odd.advance(tip - odd.tip);
+  await sim.until(() => c.logged('indexer-stopped', 'reason').length > 0, 60);
+  const { ready, reasons } = c.node.service.readiness();
+  expect(ready).toBe(false);
+  expect(reasons[0]).toMatch(/^detection stopped \((chain-disagreement|went-backwards)\)/);
+  expect(c.node.stats().detection.stopped).toBe(true);
+});
+
 /** The same chain, but for the hash that an endpoint gives the block of a height, also as the parent of the next. */
 function withOtherHash(honest: Devnet, height: number): Devnet {
   const { signal } = new AbortController();

@@ -47,7 +47,7 @@ export const told = (...statements: readonly Uint8Array[]): Uint8Array =>
 export function createHeightWorld(signers: readonly Signer[]) {
   const clock = createManualClock();
   const cut = new Set<string>();
-  const state = { roster: entriesOf(signers), requests: 0 };
+  const state = { roster: entriesOf(signers), requests: 0, signed: 0, failing: false };
   const nodes = signers.map((signer) => ({
     signer,
     chain: undefined as OwnChain | undefined,
@@ -61,7 +61,7 @@ export function createHeightWorld(signers: readonly Signer[]) {
       ...other.signer,
       phase: 'ready',
       async request(payload) {
-        if (!linked(node.signer, other.signer)) throw new KithError('not-connected', 'cut');
+        if (state.failing || !linked(node.signer, other.signer)) throw new KithError('not-connected', 'cut');
         state.requests += 1;
         return other.heights.handle(node.signer.nodeId, decodeEnvelope(payload).body);
       },
@@ -73,7 +73,10 @@ export function createHeightWorld(signers: readonly Signer[]) {
       clock,
       clusterId: receiptCluster,
       self: { nodeId: node.signer.nodeId, incarnation: 1 },
-      sign: (message) => ed25519Sign(node.signer.secret, message),
+      sign(message) {
+        state.signed += 1;
+        return ed25519Sign(node.signer.secret, message);
+      },
       roster: () => state.roster,
       peers: {
         list: () => nodes.filter(({ signer }) => linked(node.signer, signer)).map(peerTo),

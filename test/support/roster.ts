@@ -119,6 +119,11 @@ export function createRosterWorld(options: NetworkFaults & { seed?: string; allo
             if (node.boot !== boot) return new Promise<void>(() => undefined);
             for (const statement of statements) node.stored.set(statement.id, statement);
           },
+          drop: async (ids) => {
+            if (node.diskFails) throw new Error('disk full');
+            if (node.boot !== boot) return new Promise<void>(() => undefined);
+            for (const id of ids) node.stored.delete(id);
+          },
         },
         height: () => node.height,
         operatorKeys: (operator) => operatorKeys.get(operator) ?? [],

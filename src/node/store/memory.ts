@@ -1,7 +1,6 @@
 // The key-value port and the header file in memory, for tests and the simulator: a disk that can crash, fail and be
 // tampered with. A crash leaves what was synced and a prefix of the rest.
 
-import { compareBytes } from '../../core/bytes.ts';
 import { storeError } from './errors.ts';
 import type { HeaderFile } from './header.ts';
 import type { KeyValueOp, KeyValueStore } from './key-value.ts';
@@ -73,9 +72,10 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
       },
       async *range(from, to) {
         await guard();
-        const entries = [...visible].map(([name, value]) => [bytesOf(name), value.slice()] as const);
-        const wanted = entries.filter(([key]) => compareBytes(key, from) >= 0 && (!to || compareBytes(key, to) < 0));
-        yield* wanted.sort(([a], [b]) => compareBytes(a, b));
+        // One character is one byte: names are in the order of their keys.
+        const [low, high] = [nameOf(from), to && nameOf(to)];
+        const names = [...visible.keys()].filter((name) => name >= low && (high === undefined || name < high)).sort();
+        yield* names.map((name) => [bytesOf(name), visible.get(name)!.slice()] as const);
       },
       async batch(ops, { sync = true } = {}) {
         await guard();

@@ -1,7 +1,6 @@
 // The height of the cluster: members exchange signed statements of theirs, and this node takes the median over
 // operators. Statements grow old by this node's monotonic clock; no clock of any host moves a height.
 
-import { equalBytes } from '../../core/bytes.ts';
 import { isKithError, messageOf } from '../../core/errors.ts';
 import { type ClusterId, idBytes, type NodeId, nodeIdFromBytes } from '../../core/ids.ts';
 import type { Clock, Timer } from '../../core/ports.ts';
@@ -14,11 +13,13 @@ import {
   BLOCKS_STATED,
   RELAY_AGE_MS,
   REQUEST_MS,
+  RESTATE_MS,
   ROUND_MS,
   ROUND_MS_MIN,
   STATEMENT_AGE_MS,
   STATEMENTS_MAX,
 } from './limits.ts';
+import { createPeerMemory, isSameStatement } from './peer-memory.ts';
 import {
   type AgedStatement,
   checkHeightStatement,
@@ -95,6 +96,12 @@ export interface ClusterHeight {
   ownChanged(): void;
 }
 
+/** What this node has said last. */
+interface Said extends OwnChain {
+  readonly encoded: Uint8Array;
+  readonly atMs: number;
+}
+
 interface Heard {
   readonly statement: HeightStatement;
   readonly encoded: Uint8Array;
@@ -110,7 +117,9 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
   const heard = new Map<NodeId, Heard>();
   const asking = new Set<NodeId>();
   const ended = new AbortController();
+  const memory = createPeerMemory();
   let sequence = 0;
+  let said: Said | undefined;
   let timer: Timer | undefined;
   let lastRoundMs = Number.NEGATIVE_INFINITY;
   let median = 0;
@@ -118,6 +127,7 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
   let disagreement: number | undefined;
   let disputed: number | undefined;
   let judgedOwn: number | undefined;
+  let judgedRoster: readonly RosterEntry[] | undefined;
   let judgedAtMs = Number.NEGATIVE_INFINITY;
 
   const counts = ({ sinceMs, equivocated }: Heard): boolean =>
@@ -142,6 +152,7 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
     for (const nodeId of heard.keys()) if (!onRoster.has(nodeId)) heard.delete(nodeId);
     const own = deps.own();
     judgedOwn = own?.height;
+    judgedRoster = roster;
     judgedAtMs = clock.monotonic();
     const voices = voicesOf(roster, own);
     median = medianHeight(voices) ?? 0;
@@ -162,9 +173,10 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
     }
   }
 
-  /** Judges anew if anything may have changed by itself: the own height, or the age of what was heard. */
+  /** Judges anew if anything may have changed by itself: own height, roster, or the age of what was heard. */
   function judged(): void {
-    if (judgedOwn !== deps.own()?.height || clock.monotonic() - judgedAtMs >= ROUND_MS_MIN) judge();
+    const isOf = judgedOwn === deps.own()?.height && judgedRoster === deps.roster();
+    if (!isOf || clock.monotonic() - judgedAtMs >= ROUND_MS_MIN) judge();
   }
 
   function isNewer(statement: HeightStatement, than: Heard | undefined): boolean {
@@ -174,52 +186,75 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
     return statement.sequence > number;
   }
 
-  /** Takes a statement that is newer than what is held. What is wrong with it is the sender's business: it is left. */
-  function take({ ageMs, statement: encoded }: AgedStatement, from: NodeId, roster: ReadonlySet<NodeId>): void {
+  /**
+   * Takes a statement that is newer than what is held. What is wrong with it is the sender's business: it is left.
+   * @returns whether anything that counts has changed.
+   */
+  function take({ ageMs, statement: encoded }: AgedStatement, from: NodeId, roster: ReadonlySet<NodeId>): boolean {
+    // Most of what is told on has come before from the member itself.
+    for (const [nodeId, one] of heard) {
+      if (!isSameStatement(one.encoded, encoded)) continue;
+      memory.has(from, nodeId, one.encoded);
+      return false;
+    }
     const statement = readStatement(encoded);
-    if (!statement) return;
+    if (!statement) return false;
     const nodeId = nodeIdFromBytes(statement.nodeId);
     const direct = nodeId === from;
-    if (nodeId === selfId || !roster.has(nodeId) || (!direct && ageMs > RELAY_AGE_MS)) return;
+    if (nodeId === selfId || !roster.has(nodeId) || (!direct && ageMs > RELAY_AGE_MS)) return false;
     const held = heard.get(nodeId);
     if (held && isSameNumber(statement, held.statement)) {
-      if (!held.equivocated && !equalBytes(held.encoded, encoded) && checkHeightStatement(statement, clusterId)) {
-        heard.set(nodeId, { ...held, equivocated: true });
-        deps.report?.({ kind: 'equivocation', nodeId, incarnation: statement.incarnation });
-      }
-      return;
+      if (held.equivocated || !checkHeightStatement(statement, clusterId)) return false;
+      heard.set(nodeId, { ...held, equivocated: true });
+      deps.report?.({ kind: 'equivocation', nodeId, incarnation: statement.incarnation });
+      return true;
     }
-    if (!isNewer(statement, held) || !checkHeightStatement(statement, clusterId)) return;
-    heard.set(nodeId, {
+    if (!isNewer(statement, held) || !checkHeightStatement(statement, clusterId)) return false;
+    const one: Heard = {
       statement,
       encoded: Uint8Array.from(encoded),
       sinceMs: clock.monotonic() - (direct ? 0 : ageMs),
       equivocated: held?.equivocated === true && held.statement.incarnation === statement.incarnation,
-    });
+    };
+    heard.set(nodeId, one);
+    memory.has(from, nodeId, one.encoded);
+    return true;
   }
 
   function takeAll(from: NodeId, body: Uint8Array): void {
     const statements = decodeHeights(body);
     const roster = new Set(deps.roster().map(({ nodeId }) => nodeId));
-    for (const statement of statements) take(statement, from, roster);
-    judge();
+    const changed = statements.filter((statement) => take(statement, from, roster)).length > 0;
+    if (changed) judge();
   }
 
-  /** The own statement, made anew, and what others said that is young enough to be told on. */
-  function toTell(except: NodeId | undefined): Uint8Array {
+  /** The own statement, and what others said that is young enough to be told on and that the peer has not got. */
+  function toTell(peer: NodeId): Uint8Array {
     const now = clock.monotonic();
-    const others = [...heard.values()]
-      .filter(({ statement, equivocated, sinceMs }) => {
-        return !equivocated && now - sinceMs <= RELAY_AGE_MS && nodeIdFromBytes(statement.nodeId) !== except;
-      })
-      .map(({ encoded, sinceMs }) => ({ ageMs: Math.ceil(now - sinceMs), statement: encoded }));
+    const others: AgedStatement[] = [];
+    for (const [nodeId, { encoded, equivocated, sinceMs }] of heard) {
+      const isYoung = now - sinceMs <= RELAY_AGE_MS;
+      if (equivocated || !isYoung || nodeId === peer || memory.hasGot(peer, nodeId, encoded)) continue;
+      memory.has(peer, nodeId, encoded);
+      others.push({ ageMs: Math.ceil(now - sinceMs), statement: encoded });
+    }
     const own = ownStatement();
+    memory.exchanged(peer, now, own && said?.height);
     return encodeHeights([...(own ? [own] : []), ...others].slice(0, STATEMENTS_MAX));
   }
 
+  /** One for all, signed when there is something else to say, or when the last has been told for a while. */
   function ownStatement(): AgedStatement | undefined {
     const own = deps.own();
     if (!own) return undefined;
+    const now = clock.monotonic();
+    if (said?.height !== own.height || said.blocks !== own.blocks || now - said.atMs >= RESTATE_MS) {
+      said = { height: own.height, blocks: own.blocks, atMs: now, encoded: stateAnew(own) };
+    }
+    return { ageMs: Math.ceil(now - said.atMs), statement: said.encoded };
+  }
+
+  function stateAnew(own: OwnChain): Uint8Array {
     sequence += 1;
     const statement = signHeightStatement(deps.sign, clusterId, {
       nodeId: selfBytes,
@@ -230,7 +265,7 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
       timeMs: Math.min(Math.max(0, Math.floor(clock.now()) || 0), Number.MAX_SAFE_INTEGER),
       blocks: own.blocks.slice(0, BLOCKS_STATED).map(({ height, hash }) => ({ height, hash })),
     });
-    return { ageMs: 0, statement: encodeHeightStatement(statement) };
+    return encodeHeightStatement(statement);
   }
 
   async function ask(peer: SyncPeer): Promise<void> {
@@ -240,6 +275,7 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
       const answer = await peer.request(request, { signal: ended.signal, timeoutMs: REQUEST_MS });
       if (!ended.signal.aborted) takeAll(peer.nodeId, answer);
     } catch (error) {
+      memory.forget(peer.nodeId);
       // Away, busy, or talking nonsense: the next round asks again, and its silence ages what it said.
       if (!isKithError(error)) deps.report?.({ kind: 'failed', reason: messageOf(error) });
     } finally {
@@ -250,7 +286,14 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
   function round(): void {
     lastRoundMs = clock.monotonic();
     judge();
-    for (const peer of peers.list()) if (!asking.has(peer.nodeId)) void ask(peer);
+    const present = peers.list();
+    memory.keep(new Set(present.map(({ nodeId }) => nodeId)));
+    const height = deps.own()?.height;
+    for (const peer of present) {
+      // Whoever asked within a round has heard of this height, and was heard.
+      const isTold = memory.isUpToDate(peer.nodeId, lastRoundMs - ROUND_MS, height);
+      if (!isTold && !asking.has(peer.nodeId)) void ask(peer);
+    }
     schedule(ROUND_MS);
   }
 
@@ -289,7 +332,7 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
       return disagreement;
     },
     report() {
-      judge();
+      judged();
       const roster = deps.roster();
       const now = clock.monotonic();
       return {

@@ -6,6 +6,10 @@ export const ROUND_MS = 3_000;
 export const ROUND_MS_MIN = 1_000;
 /** A member that has not answered by then is asked again in the next round. */
 export const REQUEST_MS = 5_000;
+/**
+ * A height that stays is stated anew so often: what is relayed is at most this older, a third of what may be told on.
+ */
+export const RESTATE_MS = 10_000;
 /** Twenty rounds: whoever is silent for so long is away, and where it was says nothing about now. */
 export const STATEMENT_AGE_MS = 60_000;
 /** Half of that: what is told on has to reach its end while it still counts. */

@@ -48,6 +48,8 @@ export type Comparison =
   /** Neither has a genesis. */
   | { readonly kind: 'unfounded'; readonly status: RosterStatus }
   | { readonly kind: 'other-genesis'; readonly status: RosterStatus }
+  /** The peer has a genesis and is not on its roster: nobody adopts it from there. */
+  | { readonly kind: 'hearsay'; readonly status: RosterStatus }
   | {
       readonly kind: 'compared';
       readonly status: RosterStatus;
@@ -60,6 +62,8 @@ export type Comparison =
 export interface CompareDeps extends AskDeps {
   readonly ledger: Ledger;
   status(): RosterStatus;
+  /** Whether this node is on the roster it holds. */
+  isMember(): boolean;
 }
 
 /** @throws if `signal` aborts. */
@@ -76,6 +80,8 @@ export async function compareWith(
   const same = { kind: 'compared', status, refused: undefined, refusedByPeer: undefined } as const;
   if (!status.genesis) {
     if (own === undefined) return { kind: 'unfounded', status };
+    // All members of it may be gone, and the peer among those who begin anew.
+    if (!deps.isMember()) return same;
     const refusedByPeer = await offer(
       ask,
       [...ledger.set.values()].map(({ statement }) => statement),
@@ -86,11 +92,10 @@ export async function compareWith(
   if (equalBytes(status.digest, ledger.digest)) return same;
   const theirs = await listIds(ask);
   if (!theirs) return { kind: 'silent' };
-  const refused = await pull(
-    ask,
-    ledger,
-    [...theirs].filter((id) => !ledger.set.has(id)),
-  );
+  const wanted = [...theirs].filter((id) => !ledger.set.has(id));
+  const pages = own === undefined ? await fetchFirst(ask, ledger, nodeId, wanted) : undefined;
+  if (own === undefined && !pages) return { kind: 'hearsay', status };
+  const refused = pages ? await takePages(ledger, pages) : await pull(ask, ledger, wanted);
   const lacking = [...ledger.set.values()].filter(({ id }) => !theirs.has(id)).map(({ statement }) => statement);
   return { ...same, refused, refusedByPeer: await offer(ask, lacking) };
 }
@@ -121,6 +126,36 @@ async function pull(
     if (answer.kind !== 'statements' || answer.statements.length === 0) return refused;
     at += answer.statements.length;
     const taken = await takeEncoded(ledger, answer.statements);
+    refused ??= taken;
+  }
+  return refused;
+}
+
+/** All that a first genesis comes with, in pages; undefined unless the peer is on the roster that it adds up to. */
+async function fetchFirst(
+  ask: Ask,
+  ledger: Ledger,
+  peer: NodeId,
+  wanted: readonly StatementId[],
+): Promise<readonly (readonly Uint8Array[])[] | undefined> {
+  const pages: (readonly Uint8Array[])[] = [];
+  for (let at = 0; at < wanted.length; ) {
+    const answer = await ask({ kind: 'fetch', ids: wanted.slice(at, at + STATEMENTS_PER_PAGE).map(fromHex) });
+    if (answer.kind !== 'statements' || answer.statements.length === 0) break;
+    at += answer.statements.length;
+    pages.push(answer.statements);
+  }
+  const { statements } = decodeAll(pages.flat());
+  return ledger.membersWith(statements).some(({ nodeId }) => nodeId === peer) ? pages : undefined;
+}
+
+async function takePages(
+  ledger: Ledger,
+  pages: readonly (readonly Uint8Array[])[],
+): Promise<AnswerRefusalReason | undefined> {
+  let refused: AnswerRefusalReason | undefined;
+  for (const page of pages) {
+    const taken = await takeEncoded(ledger, page);
     refused ??= taken;
   }
   return refused;
@@ -157,6 +192,13 @@ export async function takeEncoded(
   ledger: Ledger,
   encoded: readonly Uint8Array[],
 ): Promise<AnswerRefusalReason | undefined> {
+  const { statements, malformed } = decodeAll(encoded);
+  const taken = await ledger.take(statements);
+  if (taken.kind === 'not-stored') return 'not-stored';
+  return taken.refused[0]?.reason ?? (malformed ? 'malformed' : undefined);
+}
+
+function decodeAll(encoded: readonly Uint8Array[]) {
   const statements: RosterStatement[] = [];
   let malformed = false;
   for (const bytes of encoded) {
@@ -167,7 +209,5 @@ export async function takeEncoded(
       malformed = true;
     }
   }
-  const taken = await ledger.take(statements);
-  if (taken.kind === 'not-stored') return 'not-stored';
-  return taken.refused[0]?.reason ?? (malformed ? 'malformed' : undefined);
+  return { statements, malformed };
 }

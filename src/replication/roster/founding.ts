@@ -51,7 +51,12 @@ interface Proposal {
 
 export function createFounding(
   deps: FoundingDeps,
-  options: { readonly clusterId: ClusterId; readonly mayFound: boolean },
+  options: {
+    readonly clusterId: ClusterId;
+    readonly mayFound: boolean;
+    /** Whether it is too early to found, and to answer who does. */
+    isEarly(): boolean;
+  },
 ): Founding {
   const { clock, ledger } = deps;
   const me = deps.self;
@@ -105,7 +110,7 @@ export function createFounding(
 
   function whyNot(peer: RosterEntry, body: Genesis): AnswerRefusalReason | undefined {
     const open = pending();
-    if (open && open.to.nodeId !== peer.nodeId) return 'founding-elsewhere';
+    if (options.isEarly() || (open && open.to.nodeId !== peer.nodeId)) return 'founding-elsewhere';
     const { founders: named } = body;
     const both = named.length === 2 && [peer, me].every((one) => named.some((entry) => sameEntry(entry, one)));
     if (!both) return 'not-attested';
@@ -114,7 +119,7 @@ export function createFounding(
 
   return {
     async meet(peer, status, { signal }) {
-      if (!options.mayFound || peer.platform === me.platform) return;
+      if (!options.mayFound || options.isEarly() || peer.platform === me.platform) return;
       const open = pending();
       if (open) {
         if (open.to.nodeId === peer.nodeId) await propose(open.body, peer, signal);
@@ -126,7 +131,7 @@ export function createFounding(
       await propose(proposal.body, peer, signal);
     },
     async alone() {
-      if (genesis()) return;
+      if (genesis() || options.isEarly()) return;
       const body = draft([me]);
       const signature = deps.sign(statementMessage(body));
       await ledger.take([{ body, signatures: [{ signer: idBytes(me.nodeId), signature }] }]);

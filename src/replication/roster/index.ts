@@ -2,6 +2,7 @@
 
 export { createRosterKeeper } from './keeper.ts';
 export type { HeldRoster, RosterStore, StoredStatement } from './ledger.ts';
+export { FOUND_AGAIN_MS } from './limits.ts';
 export { type AnswerRefusalReason, SIGNER_REFUSALS } from './messages.ts';
 export { leavesByOperator, type MemberPlace, signOperatorLeave } from './operator-leave.ts';
 export type { RosterKeeper, RosterKeeperDeps, RosterKeeperOptions, RosterReport, RosterView } from './ports.ts';

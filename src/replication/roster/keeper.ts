@@ -10,7 +10,7 @@ import { placesTaken } from './admission.ts';
 import { compareWith, takeEncoded } from './compare.ts';
 import { createFounding } from './founding.ts';
 import { createLedger } from './ledger.ts';
-import { MEMBERS_MAX, RETRY_MS_MAX, RETRY_MS_MIN, SYNC_INTERVAL_MS, TELL_ATTEMPTS_MAX } from './limits.ts';
+import { ALONE_MS, MEMBERS_MAX, RETRY_MS_MAX, RETRY_MS_MIN, SYNC_INTERVAL_MS, TELL_ATTEMPTS_MAX } from './limits.ts';
 import { createLoop } from './loop.ts';
 import { decodeRosterRequest, encodeRosterAnswer, type RosterAnswer, type RosterStatus } from './messages.ts';
 import type { RosterKeeper, RosterKeeperDeps, RosterKeeperOptions, RosterView } from './ports.ts';
@@ -36,6 +36,8 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
   let syncAt = 0;
   let retryAt = 0;
   let failures = 0;
+  /** When a member of the roster was last seen to be connected, or there was another roster. */
+  let companyMs = clock.monotonic();
 
   const ledger = createLedger(deps, { ...options, onGrown });
   const connectedEntry = (nodeId: NodeId) => deps.connected().find((peer) => peer.nodeId === nodeId);
@@ -75,10 +77,14 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     return sorted[Math.floor(sorted.length / 2)] ?? deps.height();
   }
 
-  const founding = createFounding({ ...deps, ledger }, options);
+  const beganMs = clock.monotonic();
+  const isEarly = () => clock.monotonic() - beganMs < (options.foundAfterMs ?? 0);
+  const founding = createFounding({ ...deps, ledger }, { ...options, isEarly });
   const signer = createSigner({ ...deps, ledger });
   const proposer = createProposer({ ...deps, ledger, signer, membersHeight });
   const restorer = createRestorer({ ...deps, ledger, signer, membersHeight });
+
+  const comparing = { ...deps, ledger, status, isMember: () => standing() === 'member' };
 
   function heard(peer: RosterEntry, said: RosterStatus): void {
     founding.heard(peer.nodeId, said);
@@ -105,16 +111,34 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
   async function compare(nodeId: NodeId): Promise<void> {
     const peer = connectedEntry(nodeId);
     if (!peer) return;
-    const found = await compareWith({ ...deps, ledger, status }, nodeId, { signal });
+    const found = await compareWith(comparing, nodeId, { signal });
     if (found.kind === 'silent') return;
     heard(peer, found.status);
+    if (found.kind === 'hearsay') return;
     if (found.kind === 'unfounded') await founding.meet(peer, found.status, { signal });
-    else if (found.kind === 'other-genesis') {
-      deps.report?.({ kind: 'other-genesis', nodeId, theirs: found.status.genesis! });
-    } else if (found.refused ?? found.refusedByPeer) {
+    else if (found.kind === 'other-genesis') await meetOther(nodeId, found.status.genesis!);
+    else if (found.refused ?? found.refusedByPeer) {
       const { refused, refusedByPeer } = found;
       deps.report?.({ kind: 'apart', nodeId, refused, refusedByPeer });
     }
+  }
+
+  /** Of a genesis nobody keeps a joiner with whom there is nobody else; everybody else stays with its own, loudly. */
+  async function meetOther(nodeId: NodeId, theirs: Uint8Array): Promise<void> {
+    const joinedNever = standing() === 'joining' && !lastPlace(ledger.set, (place) => place.nodeId === me.nodeId);
+    if (!joinedNever || clock.monotonic() - companyMs < ALONE_MS) {
+      deps.report?.({ kind: 'other-genesis', nodeId, theirs });
+      return;
+    }
+    companyMs = clock.monotonic();
+    await ledger.letGo();
+    due.add(nodeId);
+    deps.report?.({ kind: 'let-go', nodeId, theirs });
+  }
+
+  function noteCompany(): void {
+    const isMet = deps.connected().some((peer) => ledger.members.some((member) => sameEntry(member, peer)));
+    if (isMet || ledger.members.length === 0) companyMs = clock.monotonic();
   }
 
   function fail(): void {
@@ -166,6 +190,7 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
   }
 
   async function round(): Promise<void> {
+    noteCompany();
     for (const nodeId of [...due].slice(0, MEMBERS_MAX)) {
       due.delete(nodeId);
       await compare(nodeId);
@@ -209,7 +234,7 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     if (ledger.members.length === 0) return true;
     let told = false;
     const all = deps.connected().map(async ({ nodeId }) => {
-      const found = await compareWith({ ...deps, ledger, status }, nodeId, { signal });
+      const found = await compareWith(comparing, nodeId, { signal });
       const isHeld = found.kind === 'compared' && found.refusedByPeer === undefined;
       if (isHeld && ledger.members.some((member) => member.nodeId === nodeId)) told = true;
     });

@@ -35,6 +35,8 @@ export interface RosterStore {
   load(options: { signal?: AbortSignal | undefined }): Promise<readonly StoredStatement[]>;
   /** Resolves when they are durable: all of them or none. */
   put(statements: readonly StoredStatement[]): Promise<void>;
+  /** Resolves when all of them are gone for good, or rejects and none is. */
+  drop(ids: readonly StatementId[]): Promise<void>;
 }
 
 /** One roster and when this node held it. */
@@ -81,6 +83,10 @@ export interface Ledger {
   load(options: { signal?: AbortSignal | undefined }): Promise<void>;
   /** Takes what is admissible, in the order given; one refused statement does not keep the others out. */
   take(statements: readonly RosterStatement[]): Promise<Taken>;
+  /** Who would be on the roster if these were taken. */
+  membersWith(statements: readonly RosterStatement[]): readonly RosterMember[];
+  /** Forgets all statements, so that another genesis can be taken. @throws what the store throws; then all stay. */
+  letGo(): Promise<void>;
   /** The rosters held lately, oldest first. */
   history(): readonly HeldRoster[];
   /** A roster by its hash: now, held lately, or named by a statement. */
@@ -129,7 +135,8 @@ export function createLedger(deps: LedgerDeps, options: LedgerOptions): Ledger {
     }
   }
 
-  async function takeNow(statements: readonly RosterStatement[]): Promise<Taken> {
+  /** What the set would be with these, and who of them would be refused. */
+  function tryTaking(statements: readonly RosterStatement[]) {
     const next = new Map(set);
     let rosters = history;
     const added: StoredStatement[] = [];
@@ -144,6 +151,11 @@ export function createLedger(deps: LedgerDeps, options: LedgerOptions): Ledger {
       next.set(id, admission.held);
       rosters = withRoster(rosters, membersOf(next), height);
     }
+    return { next, rosters, added, refused, height };
+  }
+
+  async function takeNow(statements: readonly RosterStatement[]): Promise<Taken> {
+    const { next, rosters, added, refused, height } = tryTaking(statements);
     if (added.length === 0) return { kind: 'taken', added: 0, refused };
     try {
       await deps.store.put(added);
@@ -154,6 +166,14 @@ export function createLedger(deps: LedgerDeps, options: LedgerOptions): Ledger {
     grow(next, rosters);
     options.onGrown();
     return { kind: 'taken', added: added.length, refused };
+  }
+
+  async function letGoNow(): Promise<void> {
+    await deps.store.drop([...set.keys()]);
+    since.clear();
+    statedHeight = 0;
+    grow(NO_STATEMENTS, []);
+    options.onGrown();
   }
 
   return {
@@ -178,6 +198,12 @@ export function createLedger(deps: LedgerDeps, options: LedgerOptions): Ledger {
     take(statements) {
       const done = busy.then(() => takeNow(statements));
       busy = done;
+      return done;
+    },
+    membersWith: (statements) => membersOf(tryTaking(statements).next),
+    letGo() {
+      const done = busy.then(letGoNow);
+      busy = done.catch(() => undefined);
       return done;
     },
     history: () => history,

@@ -43,6 +43,10 @@ export const RETRY_MS_MIN = 500;
 export const RETRY_MS_MAX = 10_000;
 /** A proposed genesis whose second founder is gone is given up after so long. */
 export const FOUNDING_PATIENCE_MS = 60_000;
+/** A node that never joined and sees no member of its genesis for so long takes another one that it is shown. */
+export const ALONE_MS = 60_000;
+/** By then a node has dialled all it knows of several times; a cluster that lost all its keys waits so much longer. */
+export const FOUND_AGAIN_MS = 15_000;
 /** Evictions and readmissions an operator asked this node to agree to stand for an hour. */
 export const APPROVAL_MS = 3_600_000;
 /** One for each member and as many again. */

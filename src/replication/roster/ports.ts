@@ -32,6 +32,11 @@ export interface RosterKeeperOptions {
   readonly clusterId: ClusterId;
   /** Started without bootstrap addresses, or told to found. */
   readonly mayFound: boolean;
+  /**
+   * For a node whose disk belonged to a member before: how long after its start it takes part in no founding, since it may
+   * meet who is left of its cluster. 0 if absent.
+   */
+  readonly foundAfterMs?: number | undefined;
   /** Of the configuration: one node is a cluster. */
   readonly allowUnbacked: boolean;
   readonly onChange?: (view: RosterView) => void;
@@ -55,6 +60,8 @@ export interface RosterView {
 export type RosterReport =
   /** Loud: this cluster id has two geneses; one of them has to be wiped. */
   | { readonly kind: 'other-genesis'; readonly nodeId: NodeId; readonly theirs: Uint8Array }
+  /** This node, which never joined and met no member for long, has let go of its genesis for that of another. */
+  | { readonly kind: 'let-go'; readonly nodeId: NodeId; readonly theirs: Uint8Array }
   /** One of the two does not take what the other holds. */
   | {
       readonly kind: 'apart';

@@ -171,7 +171,7 @@ export function createHost({ sim, transport, witness, onSealingKey }: HostDeps, 
     onCall: undefined,
     boots: 0,
     tampered: false,
-    damaged: false,
+    damaged: images?.damaged ?? false,
     boot(bootOptions = {}) {
       host.boots += 1;
       machine.lines.length = 0;
@@ -204,6 +204,7 @@ export function createHost({ sim, transport, witness, onSealingKey }: HostDeps, 
       await disk.setAside();
       disk.aside.length = 0;
       disk.chain().replace(new Map());
+      host.damaged = false;
     },
   };
   return host;

@@ -17,6 +17,7 @@ const HELP = `Runs whole simulated clusters under faults, one for each seed.
   --from S       the first seed (1)
   --nodes M      machines at the beginning, 2 to 9 (drawn by the seed)
   --minutes T    minutes of virtual time with faults (1)
+  --aim K,K      faults of these kinds only, each up to three times
   --jobs J       processes (one less than there are processors)
   --trace FILE   writes what happens in the runs; in one process
   --shrink       drops faults from the plan of a seed that fails, as long as it still fails; in one process
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     nodes: { type: 'string' },
     minutes: { type: 'string' },
+    aim: { type: 'string' },
     jobs: { type: 'string' },
     trace: { type: 'string' },
     shrink: { type: 'boolean', default: false },
@@ -56,7 +58,15 @@ interface Options {
   readonly from: number;
   readonly nodes: number | undefined;
   readonly minutes: number | undefined;
+  readonly aim: readonly string[] | undefined;
   readonly jobs: number;
+}
+
+function kindsOf(text: string): readonly string[] {
+  const kinds = text.split(',');
+  const unknown = kinds.filter((name) => !FAULT_KINDS.some(({ kind }) => kind === name));
+  if (unknown.length > 0) throw new Error(`--aim: no fault ${unknown.join(', ')}`);
+  return kinds;
 }
 
 function readOptions(): Options {
@@ -67,14 +77,16 @@ function readOptions(): Options {
     from: numberOf('from', values.from, 0, 2 ** 31),
     nodes: values.nodes === undefined ? undefined : numberOf('nodes', values.nodes, 2, 9),
     minutes: values.minutes === undefined ? undefined : numberOf('minutes', values.minutes, 0.1, MINUTES_MAX, false),
+    aim: values.aim === undefined ? undefined : kindsOf(values.aim),
     jobs: Math.min(seeds, values.jobs === undefined ? most : numberOf('jobs', values.jobs, 1, JOBS_MAX)),
   };
 }
 
 /** The words that make a run of another process the same. */
-const sharedWords = ({ nodes, minutes }: Options): string[] => [
+const sharedWords = ({ nodes, minutes, aim }: Options): string[] => [
   ...(nodes === undefined ? [] : ['--nodes', `${nodes}`]),
   ...(minutes === undefined ? [] : ['--minutes', `${minutes}`]),
+  ...(aim === undefined ? [] : ['--aim', aim.join(',')]),
 ];
 
 function printFailure({ violation, seed, last }: ToldRun, options: Options): void {

@@ -53,7 +53,6 @@ export function createOperator(): Operator {
     if (!host.damaged) world.violate('starts', `${host.name} does not start on a disk that nobody changed: ${why}`);
     world.say('operator', `replaces the disk of ${host.name}: ${why}`);
     host.crash();
-    host.damaged = false;
     world.detach('a new disk', async () => {
       await host.wipe();
       if (host.standing === 'down') host.boot({ cluster: world.cluster, found: false });

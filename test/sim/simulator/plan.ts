@@ -38,6 +38,8 @@ export interface PlanOptions {
   readonly nodes?: number | undefined;
   /** Minutes during which there are faults. */
   readonly minutes?: number | undefined;
+  /** Kinds of faults: each of them occurs, up to three times, and no other. All, each by its own share, if absent. */
+  readonly aim?: readonly string[] | undefined;
 }
 
 /** Small clusters more often: they have the narrow cases, and a run costs the square of their size. */
@@ -55,6 +57,8 @@ const SIZE_TICKETS = SIZES.flatMap(([nodes, tickets]) => Array.from({ length: ti
 const MINUTES_DEFAULT = 1;
 /** A cluster founds itself and deals its keys in this time when nobody disturbs it. */
 const FOUNDING_MS = 15_000;
+/** Of each kind that a plan aims at. */
+const AIMED_MAX = 3;
 /** One run in ten is disturbed from the first moment on. */
 const EARLY_SHARE = 0.1;
 
@@ -72,7 +76,7 @@ const ACTS: readonly (readonly [ActKind, number])[] = [
 const ACT_TICKETS = ACTS.flatMap(([kind, tickets]) => Array.from({ length: tickets }, () => kind));
 const ACTS_PER_USER_MINUTE = 6;
 
-export function planFor({ seed, nodes: given, minutes = MINUTES_DEFAULT }: PlanOptions): Plan {
+export function planFor({ seed, nodes: given, minutes = MINUTES_DEFAULT, aim }: PlanOptions): Plan {
   const draw = createDraw(`plan ${seed}`);
   const drawn = draw.pick(SIZE_TICKETS);
   const nodes = given ?? drawn;
@@ -94,16 +98,24 @@ export function planFor({ seed, nodes: given, minutes = MINUTES_DEFAULT }: PlanO
     fromMs,
     calmMs,
     fragile,
-    faults: FAULT_KINDS.flatMap((kind) => faultsOf(kind, frame, createDraw(`fault ${kind.kind} ${seed}`))).sort(
-      (a, b) => a.atMs - b.atMs,
-    ),
+    faults: FAULT_KINDS.filter(({ kind }) => !aim || aim.includes(kind))
+      .flatMap((kind) => {
+        const own = createDraw(`fault ${kind.kind} ${seed}`);
+        const times = aim ? own.between(1, AIMED_MAX) : timesOf(kind, own);
+        return faultsOf(kind, frame, own, times);
+      })
+      .sort((a, b) => a.atMs - b.atMs),
     acts: actsOf(createDraw(`acts ${seed}`), { nodes, users, calmMs }),
   };
 }
 
-function faultsOf(kind: FaultKind, frame: Frame, draw: Draw): PlannedFault[] {
-  if (!draw.chance(kind.share)) return [];
-  return Array.from({ length: draw.chance(0.25) ? 2 : 1 }).flatMap(() => {
+function timesOf({ share }: FaultKind, draw: Draw): number {
+  if (!draw.chance(share)) return 0;
+  return draw.chance(0.25) ? 2 : 1;
+}
+
+function faultsOf(kind: FaultKind, frame: Frame, draw: Draw, times: number): PlannedFault[] {
+  return Array.from({ length: times }).flatMap(() => {
     const shaped = kind.shape(draw, frame);
     if (!shaped) return [];
     const lastMs = Math.max(frame.fromMs, frame.untilMs - Math.max(shaped.forMs, 2_000));

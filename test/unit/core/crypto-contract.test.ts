@@ -1,4 +1,5 @@
-// One suite for both sides of #crypto, and a comparison of their answers on random and on hostile input.
+// One suite for both sides of #crypto and for what simulations have in their place, and a comparison of their answers on
+// random and on hostile input.
 
 import { ED25519_TORSION_SUBGROUP, ed25519 } from '@noble/curves/ed25519.js';
 import { p256 } from '@noble/curves/nist.js';
@@ -8,12 +9,14 @@ import { bigintToLe, concatBytes, fromHex, leToBigint, toHex, utf8 } from '../..
 import type { CryptoDoor } from '../../../src/core/crypto/door.ts';
 import * as noble from '../../../src/core/crypto/noble.ts';
 import * as node from '../../../src/core/crypto/node.ts';
+import * as simulator from '../../sim/simulator/crypto.ts';
 import { fuzzRuns } from '../../support/fuzz.ts';
 import { codeOf, failureOf } from '../../support/outcome.ts';
 
 const sides: [string, CryptoDoor][] = [
   ['node', node],
   ['noble', noble],
+  ['simulator', simulator],
 ];
 const EMPTY = new Uint8Array(0);
 const ascending = (length: number, first = 0): Uint8Array => Uint8Array.from({ length }, (_, i) => first + i);
@@ -219,7 +222,7 @@ describe.each(sides)('#crypto, side %s', (_name, crypto) => {
 });
 
 /** A call's outcome on each side, comparable. */
-function both<T>(call: (crypto: CryptoDoor) => T): [unknown, unknown] {
+function all<T>(call: (crypto: CryptoDoor) => T): unknown[] {
   const outcome = (crypto: CryptoDoor): unknown => {
     let value: unknown;
     const code = codeOf(() => {
@@ -227,12 +230,13 @@ function both<T>(call: (crypto: CryptoDoor) => T): [unknown, unknown] {
     });
     return code ?? (value instanceof Uint8Array ? toHex(value) : value);
   };
-  return [outcome(node), outcome(noble)];
+  // The simulator's twice: what it remembers is the same.
+  return [node, noble, simulator, simulator].map(outcome);
 }
 
 function expectAlike<T>(call: (crypto: CryptoDoor) => T): unknown {
-  const [one, other] = both(call);
-  expect(other).toEqual(one);
+  const [one, ...others] = all(call);
+  for (const other of others) expect(other).toEqual(one);
   return one;
 }
 

@@ -27,6 +27,16 @@ describe('a plan', () => {
     }
   });
 
+  it('has each kind it aims at, some times, and no other', () => {
+    const aim = ['disk-full', 'crash'];
+    for (let seed = 0; seed < 200; seed++) {
+      const { faults } = planFor({ seed, nodes: 3, aim });
+      const counts = aim.map((kind) => faults.filter((fault) => fault.kind === kind).length);
+      for (const count of counts) expect([1, 2, 3]).toContain(count);
+      expect(faults.length).toBe(counts[0]! + counts[1]!);
+    }
+  });
+
   it('has every size of a cluster, and everything that users do in at least one run of twenty', () => {
     expect([...new Set(plans.map(({ nodes }) => nodes))].sort()).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
     for (const kind of ['register', 'renew', 'revoke', 'repeat', 'retry', 'look-up', 'watch', 'disappear']) {

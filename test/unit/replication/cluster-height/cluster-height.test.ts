@@ -94,11 +94,76 @@ describe('the cluster height', () => {
     for (const node of world.nodes) node.chain = chainAt(100);
     world.start();
     for (let i = 0; i < 200; i++) {
+      world.nodes[0]!.chain = chainAt(100 + i);
       world.nodes[0]!.heights.ownChanged();
       await world.clock.advance(50);
     }
     expect(world.state.requests).toBeLessThanOrEqual(16);
     expect(world.state.requests).toBeGreaterThanOrEqual(8);
+    expect(world.nodes[1]!.heights.report().members[0]!.height).toBeGreaterThanOrEqual(280);
+    world.stop();
+  });
+
+  it('asks each other member once a round while the chain stands still, whichever of two asks', async () => {
+    const world = createHeightWorld(names(3));
+    for (const [i, node] of world.nodes.entries()) {
+      node.chain = chainAt(100);
+      world.clock.schedule(700 * i, () => node.heights.start());
+    }
+    await world.clock.advance(2_000);
+    const before = world.state.requests;
+    await world.clock.advance(30_000);
+    expect(world.state.requests - before).toBeLessThanOrEqual(3 * 11);
+    expect(world.nodes[0]!.heights.report().members.map(({ counts }) => counts)).toEqual([true, true]);
+    world.stop();
+  });
+
+  it('signs one statement for all, and another one only for another height or after a while', async () => {
+    const world = createHeightWorld(names(5));
+    for (const node of world.nodes) node.chain = chainAt(100);
+    world.start();
+    await world.clock.advance(8_000);
+    expect(world.state.signed).toBe(5);
+    world.nodes[0]!.chain = chainAt(101);
+    world.nodes[0]!.heights.ownChanged();
+    await world.clock.advance(100);
+    expect(world.state.signed).toBe(6);
+    await world.clock.advance(60_000);
+    expect(world.state.signed).toBeGreaterThan(6 + 5 * 4);
+    expect(world.state.signed).toBeLessThanOrEqual(6 + 5 * 7);
+    world.stop();
+  });
+
+  it('tells nobody what it has told it before, nor what it was told by it', () => {
+    const { heights, says, signers } = alone(names(4));
+    const countOf = (answer: Uint8Array) => decodeHeights(answer).length;
+    expect(countOf(says(1))).toBe(1);
+    expect(countOf(says(2))).toBe(2);
+    expect(countOf(says(2))).toBe(1);
+    expect(countOf(says(1))).toBe(2);
+    const both = told(statementOf(signers[1]!), statementOf(signers[2]!));
+    expect(countOf(heights.handle(signers[3]!.nodeId, both))).toBe(1);
+    says(2, { sequence: 2 });
+    expect(countOf(heights.handle(signers[3]!.nodeId, both))).toBe(2);
+  });
+
+  it('tells again whatever was in a request that failed', async () => {
+    const world = createHeightWorld(names(3));
+    for (const [i, node] of world.nodes.entries()) node.chain = chainAt(100 + i);
+    const [first, second, third] = world.nodes;
+    first!.heights.handle(second!.signer.nodeId, told(statementOf(second!.signer, chainAt(101))));
+    world.state.failing = true;
+    first!.heights.start();
+    await world.clock.advance(1_000);
+    expect(third!.heights.report().members).toEqual([]);
+    world.state.failing = false;
+    await world.clock.advance(3_000);
+    expect(
+      third!.heights
+        .report()
+        .members.map(({ height }) => height)
+        .sort(),
+    ).toEqual([100, 101]);
     world.stop();
   });
 });

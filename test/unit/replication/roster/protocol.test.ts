@@ -253,7 +253,7 @@ describe('messages of the roster protocol', () => {
         clock: world.clock,
         random: world.random,
         self: entryOf(node.identity),
-        store: { load: async () => [], put: async () => undefined },
+        store: { load: async () => [], put: async () => undefined, drop: async () => undefined },
         sign: () => new Uint8Array(64),
         connected: () => [],
         height: () => 0,
