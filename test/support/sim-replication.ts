@@ -11,9 +11,12 @@ import type { SimCluster, SimMachine } from './sim-cluster.ts';
 export const userAt = ({ cluster, clock }: SimCluster, { node }: SimMachine, seeded: Seeded) =>
   userOf({ node, cluster, clock }, seeded);
 
+/** A cluster takes no crowd with less. */
+const CROWD = { users: 1_000, n: 8 };
+
 /** Users `prefix 0` to `prefix count - 1`. */
 export const usersOf = (prefix: string, count: number): Seeded[] =>
-  Array.from({ length: count }, (_, i) => seededUser(`${prefix} ${i}`));
+  Array.from({ length: count }, (_, i) => seededUser(`${prefix} ${i}`, count < CROWD.users ? undefined : CROWD.n));
 
 /** What a node says of a registration, which may cost it questions to others. */
 export const statusAt = (sim: SimCluster, machine: SimMachine, who: Seeded): Promise<RegistrationStatus | undefined> =>
