@@ -2,43 +2,23 @@
 // operators. Statements grow old by this node's monotonic clock; no clock of any host moves a height.
 
 import { isKithError, messageOf } from '../../core/errors.ts';
-import { type ClusterId, idBytes, type NodeId, nodeIdFromBytes } from '../../core/ids.ts';
+import { type ClusterId, type NodeId, nodeIdFromBytes } from '../../core/ids.ts';
 import type { Clock, Timer } from '../../core/ports.ts';
-import { HEIGHT_MAX } from '../../core/registration/limits.ts';
 import type { RosterEntry } from '../../core/roster.ts';
 import { encodeEnvelope } from '../envelope.ts';
 import type { SyncPeer, SyncPeers } from '../replica.ts';
 import { type Comparison, compareBlocks, medianHeight, operatorsOf, type Voice } from './agreement.ts';
-import {
-  BLOCKS_STATED,
-  RELAY_AGE_MS,
-  REQUEST_MS,
-  RESTATE_MS,
-  ROUND_MS,
-  ROUND_MS_MIN,
-  STATEMENT_AGE_MS,
-  STATEMENTS_MAX,
-} from './limits.ts';
+import { RELAY_AGE_MS, REQUEST_MS, ROUND_MS, ROUND_MS_MIN, STATEMENT_AGE_MS, STATEMENTS_MAX } from './limits.ts';
+import { createOwnStatement, type OwnChain } from './own-statement.ts';
 import { createPeerMemory, isSameStatement } from './peer-memory.ts';
 import {
   type AgedStatement,
   checkHeightStatement,
   decodeHeightStatement,
   decodeHeights,
-  encodeHeightStatement,
   encodeHeights,
   type HeightStatement,
-  type StatedBlock,
-  signHeightStatement,
 } from './statement.ts';
-
-/** What this node has of the chain. */
-export interface OwnChain {
-  /** Every block up to it is indexed here. */
-  readonly height: number;
-  /** At the newest multiples of BLOCK_STEP, descending; empty if the chain source knows no hashes. */
-  readonly blocks: readonly StatedBlock[];
-}
 
 export interface ClusterHeightDeps {
   readonly clock: Clock;
@@ -96,12 +76,6 @@ export interface ClusterHeight {
   ownChanged(): void;
 }
 
-/** What this node has said last. */
-interface Said extends OwnChain {
-  readonly encoded: Uint8Array;
-  readonly atMs: number;
-}
-
 interface Heard {
   readonly statement: HeightStatement;
   readonly encoded: Uint8Array;
@@ -112,14 +86,12 @@ interface Heard {
 
 export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
   const { clock, clusterId, peers } = deps;
-  const { nodeId: selfId, incarnation: boot } = deps.self;
-  const selfBytes = idBytes(selfId);
+  const { nodeId: selfId } = deps.self;
   const heard = new Map<NodeId, Heard>();
   const asking = new Set<NodeId>();
   const ended = new AbortController();
   const memory = createPeerMemory();
-  let sequence = 0;
-  let said: Said | undefined;
+  const saying = createOwnStatement(deps);
   let timer: Timer | undefined;
   let lastRoundMs = Number.NEGATIVE_INFINITY;
   let median = 0;
@@ -238,34 +210,9 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
       memory.has(peer, nodeId, encoded);
       others.push({ ageMs: Math.ceil(now - sinceMs), statement: encoded });
     }
-    const own = ownStatement();
-    memory.exchanged(peer, now, own && said?.height);
-    return encodeHeights([...(own ? [own] : []), ...others].slice(0, STATEMENTS_MAX));
-  }
-
-  /** One for all, signed when there is something else to say, or when the last has been told for a while. */
-  function ownStatement(): AgedStatement | undefined {
-    const own = deps.own();
-    if (!own) return undefined;
-    const now = clock.monotonic();
-    if (said?.height !== own.height || said.blocks !== own.blocks || now - said.atMs >= RESTATE_MS) {
-      said = { height: own.height, blocks: own.blocks, atMs: now, encoded: stateAnew(own) };
-    }
-    return { ageMs: Math.ceil(now - said.atMs), statement: said.encoded };
-  }
-
-  function stateAnew(own: OwnChain): Uint8Array {
-    sequence += 1;
-    const statement = signHeightStatement(deps.sign, clusterId, {
-      nodeId: selfBytes,
-      incarnation: boot,
-      sequence,
-      height: Math.min(own.height, HEIGHT_MAX),
-      // Any host's word, before 1970 or after all time: it must not keep the statement from being one.
-      timeMs: Math.min(Math.max(0, Math.floor(clock.now()) || 0), Number.MAX_SAFE_INTEGER),
-      blocks: own.blocks.slice(0, BLOCKS_STATED).map(({ height, hash }) => ({ height, hash })),
-    });
-    return encodeHeightStatement(statement);
+    const own = saying.now();
+    memory.exchanged(peer, now, own?.height);
+    return encodeHeights([...(own ? [own.aged] : []), ...others].slice(0, STATEMENTS_MAX));
   }
 
   async function ask(peer: SyncPeer): Promise<void> {

@@ -6,8 +6,8 @@ export {
   createClusterHeight,
   type HeightEvent,
   type HeightReport,
-  type OwnChain,
 } from './cluster-height.ts';
 export { BLOCK_STEP } from './limits.ts';
+export type { OwnChain } from './own-statement.ts';
 export { createRecentBlocks, type RecentBlocks } from './recent-blocks.ts';
 export type { StatedBlock } from './statement.ts';
