@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { RegId } from '../../src/core/ids.ts';
 import { longForm } from '../support/fuzz.ts';
 import type { SimCluster, SimMachine } from '../support/sim-cluster.ts';
-import { holdsAll, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
+import { FAR_HEIGHT, holdsAll, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
 import { foundedWorld } from '../support/sim-world.ts';
 
 type Three = [SimMachine, SimMachine, SimMachine];
@@ -23,12 +23,12 @@ describe('a node that pulls nothing', () => {
     const { sim, machines } = await foundedWorld();
     const [a, , c] = machines as Three;
     const early = usersOf('early', 3);
-    for (const who of early) await userAt(sim, a, who).register();
+    for (const who of early) await userAt(sim, a, who).register({ expiryHeight: FAR_HEIGHT });
     await sim.until(() => holdsAll(c, sim, early), 10);
     await blocksOneByOne(sim, 25);
     c.crash();
     const late = usersOf('late', longForm ? 5_000 : 5);
-    for (const who of late) await userAt(sim, a, who).register();
+    for (const who of late) await userAt(sim, a, who).register({ expiryHeight: FAR_HEIGHT });
     await blocksOneByOne(sim, longForm ? 2_000 : 45);
     // The log that has them is of a boot that is over: nobody pushes it.
     a.crash();

@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { longForm } from '../support/fuzz.ts';
 import type { SimMachine } from '../support/sim-cluster.ts';
-import { holdsAll, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
+import { FAR_HEIGHT, holdsAll, statusAt, userAt, usersOf } from '../support/sim-replication.ts';
 import { allBacked, foundedWorld } from '../support/sim-world.ts';
 import { createTestDisk } from '../support/test-disk.ts';
 
@@ -22,7 +22,7 @@ async function goOn(
   const left: Users = [];
   for (const [i, who] of users.entries()) {
     const at = i % 2 === 0 ? a : b;
-    await userAt(sim, at, who).register();
+    await userAt(sim, at, who).register({ expiryHeight: FAR_HEIGHT });
     if (i % 10 !== 9) left.push(who);
     else {
       await sim.clock.advance(1_000);

@@ -18,6 +18,9 @@ const CROWD = { users: 1_000, n: 8 };
 export const usersOf = (prefix: string, count: number): Seeded[] =>
   Array.from({ length: count }, (_, i) => seededUser(`${prefix} ${i}`, count < CROWD.users ? undefined : CROWD.n));
 
+/** Above any height that a test comes to. */
+export const FAR_HEIGHT = 100_000;
+
 /** What a node says of a registration, which may cost it questions to others. */
 export const statusAt = (sim: SimCluster, machine: SimMachine, who: Seeded): Promise<RegistrationStatus | undefined> =>
   sim.clock.settle(userAt(sim, machine, who).status());
