@@ -33,8 +33,9 @@ interface Said extends OwnChain {
   readonly atMs: number;
 }
 
-export function createOwnStatement({ clock, clusterId, self, sign, own }: OwnStatementDeps): OwnStatement {
-  const nodeId = idBytes(self.nodeId);
+export function createOwnStatement(deps: OwnStatementDeps): OwnStatement {
+  const { clock, clusterId, sign, own } = deps;
+  const nodeId = idBytes(deps.self.nodeId);
   let sequence = 0;
   let said: Said | undefined;
 
@@ -42,7 +43,7 @@ export function createOwnStatement({ clock, clusterId, self, sign, own }: OwnSta
     sequence += 1;
     const statement = signHeightStatement(sign, clusterId, {
       nodeId,
-      incarnation: self.incarnation,
+      incarnation: deps.self.incarnation,
       sequence,
       height: Math.min(height, HEIGHT_MAX),
       // Any host's word, before 1970 or after all time: it must not keep the statement from being one.
