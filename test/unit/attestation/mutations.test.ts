@@ -21,6 +21,8 @@ if (real.length === 0) saySkipped('mutations of real quotes', 'the fixtures are 
 const all = [...(real.length > 0 ? real : [simulatedEvidence('v5-td15')]), simulatedEvidence('v4')];
 
 const share = (runs: number) => Math.ceil(fuzzRuns(runs) / all.length);
+/** What a smaller budget reaches is chance. */
+const isWhole = fuzzRuns(QUOTE_RUNS) >= QUOTE_RUNS;
 
 describe.each(all)('$name', (evidence) => {
   const caches = createVerificationCaches();
@@ -39,9 +41,8 @@ describe.each(all)('$name', (evidence) => {
       { numRuns: share(QUOTE_RUNS) },
     );
     // The edits reach every layer, not only the first.
-    for (const code of ['malformed', 'chain', 'quote-signature', 'qe-report-data', 'qe-report-signature']) {
-      expect(codes).toContain(code);
-    }
+    const layers = ['malformed', 'chain', 'quote-signature', 'qe-report-data', 'qe-report-signature'];
+    if (isWhole) expect([...codes]).toEqual(expect.arrayContaining(layers));
   });
 
   it('edited collateral is accepted only if it says the same', () => {
@@ -64,9 +65,8 @@ describe.each(all)('$name', (evidence) => {
       }),
       { numRuns: share(COLLATERAL_RUNS) },
     );
-    for (const code of ['collateral-malformed', 'crl-malformed', 'crl-signature', 'tcb-info-signature']) {
-      expect(codes).toContain(code);
-    }
+    const layers = ['collateral-malformed', 'crl-malformed', 'crl-signature', 'tcb-info-signature'];
+    if (isWhole) expect([...codes]).toEqual(expect.arrayContaining(layers));
   });
 });
 
