@@ -1,6 +1,7 @@
 // The height of the cluster: members exchange signed statements of theirs, and this node takes the median over
 // operators. Statements grow old by this node's monotonic clock; no clock of any host moves a height.
 
+import { compareBytes } from '../../core/bytes.ts';
 import { isKithError, messageOf } from '../../core/errors.ts';
 import { type ClusterId, type NodeId, nodeIdFromBytes } from '../../core/ids.ts';
 import type { Clock, Timer } from '../../core/ports.ts';
@@ -10,7 +11,7 @@ import type { SyncPeer, SyncPeers } from '../replica.ts';
 import { type Comparison, compareBlocks, medianHeight, operatorsOf, type Voice } from './agreement.ts';
 import { RELAY_AGE_MS, REQUEST_MS, ROUND_MS, ROUND_MS_MIN, STATEMENT_AGE_MS, STATEMENTS_MAX } from './limits.ts';
 import { createOwnStatement, type OwnChain } from './own-statement.ts';
-import { createPeerMemory, isSameStatement } from './peer-memory.ts';
+import { createPeerMemory } from './peer-memory.ts';
 import {
   type AgedStatement,
   checkHeightStatement,
@@ -165,7 +166,7 @@ export function createClusterHeight(deps: ClusterHeightDeps): ClusterHeight {
   function take({ ageMs, statement: encoded }: AgedStatement, from: NodeId, roster: ReadonlySet<NodeId>): boolean {
     // Most of what is told on has come before from the member itself.
     for (const [nodeId, one] of heard) {
-      if (!isSameStatement(one.encoded, encoded)) continue;
+      if (compareBytes(one.encoded, encoded) !== 0) continue;
       memory.has(from, nodeId, one.encoded);
       return false;
     }

@@ -47,11 +47,3 @@ export function createPeerMemory(): PeerMemory {
     },
   };
 }
-
-/** Byte by byte: both were said to everybody. */
-export function isSameStatement(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  // Signatures come last, and differ.
-  for (let at = a.length - 1; at >= 0; at--) if (a[at] !== b[at]) return false;
-  return true;
-}
