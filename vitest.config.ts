@@ -9,6 +9,10 @@ const shared = {
 /** A test that hangs must fail; the slowest honest one (a whole recorded chain) needs most of this. Long forms: an hour. */
 const TEST_TIMEOUT_MS = process.env['KITH_LONG'] === '1' ? 3_600_000 : 240_000;
 
+/** Where other work may take the machine from a cluster for seconds, a test has a second attempt. */
+const CLUSTER_RETRIES = process.env['CI'] ? 1 : 0;
+const SCENARIO_FILES_AT_ONCE = 2;
+
 /**
  * Files of one worker share its modules: importing them anew took a third of the processor time. So no module, of
  * tests and their support neither, keeps anything from one file to the next; hooks belong to files or tests, not to
@@ -34,12 +38,23 @@ export default defineConfig({
         ...shared,
         test: {
           name: 'cluster',
-          include: ['test/cluster/**/*.test.ts'],
+          include: ['test/cluster/*.test.ts'],
           // Several processes each, in real time: alone, and after the rest.
           fileParallelism: false,
-          // Where other work may take the machine from a cluster for seconds, a test has a second attempt.
-          retry: process.env['CI'] ? 1 : 0,
+          retry: CLUSTER_RETRIES,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        ...shared,
+        test: {
+          name: 'scenarios',
+          include: ['test/cluster/scenarios/*.test.ts'],
+          // Their clusters mostly wait, for what is noticed after a time: a few at once.
+          maxWorkers: SCENARIO_FILES_AT_ONCE,
+          retry: CLUSTER_RETRIES,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

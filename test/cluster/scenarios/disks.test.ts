@@ -1,5 +1,5 @@
 // Five nodes and their disks: lost, put back to an old state, copied, full; and nodes that lose their memory together.
-// Each scenario runs alone: npx vitest run --project cluster -t NAME. KITH_CLUSTER_DRIVER chooses what machines are.
+// Each scenario runs alone: npx vitest run --project scenarios -t NAME. KITH_CLUSTER_DRIVER chooses what machines are.
 
 import { mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
 // Five nodes in their daily life: they start, serve, die, stop, hang, and lose sight of one another and of the chain.
-// Each scenario runs alone: npx vitest run --project cluster -t NAME. KITH_CLUSTER_DRIVER chooses what machines are.
+// Each scenario runs alone: npx vitest run --project scenarios -t NAME. KITH_CLUSTER_DRIVER chooses what machines are.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../support/cluster-processes.ts';
@@ -14,6 +14,25 @@ const UNSEEN_MS = 60_000;
 
 const five = ['node-1', 'node-2', 'node-3', 'node-4', 'node-5'];
 const reachable = async (name: string) => (await fleet.info(name))?.quorum.reachable;
+
+/** Two at a time: the others are a quorum. */
+const PAIRS = ['node-1 and node-2', 'node-3 and node-4', 'node-5'];
+const namesIn = (who: string) => who.split(' and ');
+
+/** Ends these nodes, registers at the others, and starts them again. @returns what each said before and after. */
+async function awayAndBack(names: readonly string[], end: (name: string) => Promise<unknown>) {
+  const before = await Promise.all(names.map(fleet.facts));
+  await Promise.all(names.map(end));
+  for (const name of names) fleet.members.delete(name);
+  await fleet.register(2);
+  await Promise.all(names.map(fleet.driver.start));
+  for (const name of names) fleet.members.add(name);
+  await fleet.waitReady(...names);
+  const after = await Promise.all(names.map(fleet.facts));
+  expect(after.map(({ nodeId }) => nodeId)).toEqual(before.map(({ nodeId }) => nodeId));
+  await fleet.check();
+  return names.map((_, i) => ({ before: before[i]!, after: after[i]! }));
+}
 
 beforeAll(async () => {
   fleet = await startFleet();
@@ -33,63 +52,37 @@ describe('five nodes of three operators', { timeout: SCENARIO_MS }, () => {
     await fleet.check();
   });
 
-  it('go on while each of them is killed, which comes back as the same node', async () => {
-    for (const name of five) {
-      const before = await fleet.facts(name);
-      await fleet.driver.kill(name);
-      fleet.members.delete(name);
-      await fleet.register(2);
-      await fleet.driver.start(name);
-      fleet.members.add(name);
-      await fleet.waitReady(name);
-      const after = await fleet.facts(name);
-      expect(after.nodeId).toBe(before.nodeId);
+  it.each(PAIRS)('go on while %s are killed, and have them back as the same nodes', async (who) => {
+    for (const { before, after } of await awayAndBack(namesIn(who), fleet.driver.kill)) {
       expect(after.incarnation).toBeGreaterThan(before.incarnation);
-      await fleet.waitWhole();
     }
-    await fleet.check();
   });
 
-  it('go on while each of them is stopped, which ends in time and comes back as the same node', async () => {
-    for (const name of five) {
-      const before = await fleet.facts(name);
-      expect(await fleet.driver.stop(name)).toBe(0);
-      fleet.members.delete(name);
-      await fleet.register(2);
-      await fleet.driver.start(name);
-      fleet.members.add(name);
-      await fleet.waitReady(name);
-      expect((await fleet.facts(name)).nodeId).toBe(before.nodeId);
-      await fleet.waitWhole();
-    }
-    await fleet.check();
+  it.each(PAIRS)('go on while %s stop, which end in time, and have them back as the same nodes', async (who) => {
+    await awayAndBack(namesIn(who), async (name) => expect(await fleet.driver.stop(name)).toBe(0));
   });
 
-  // Two at a time: the others are a quorum, and to be missed takes the longest of all.
-  it.each(['node-1 and node-2', 'node-3 and node-4', 'node-5'])(
-    'go on while %s hang, and have them back',
-    async (who) => {
-      const hanging = who.split(' and ');
-      const others = five.filter((name) => !hanging.includes(name));
-      const paused: string[] = [];
-      try {
-        for (const name of hanging) {
-          await fleet.driver.pause(name);
-          paused.push(name);
-          fleet.members.delete(name);
-        }
-        const missed = async () => (await reachable(others[0]!)) === others.length;
-        await until(`${who} missed`, missed, UNSEEN_MS);
-        await fleet.register(2, ...others);
-      } finally {
-        for (const name of paused) {
-          await fleet.driver.resume(name);
-          fleet.members.add(name);
-        }
+  it.each(PAIRS)('go on while %s hang, and have them back', async (who) => {
+    const hanging = namesIn(who);
+    const others = five.filter((name) => !hanging.includes(name));
+    const paused: string[] = [];
+    try {
+      for (const name of hanging) {
+        await fleet.driver.pause(name);
+        paused.push(name);
+        fleet.members.delete(name);
       }
-      await fleet.check();
-    },
-  );
+      const missed = async () => (await reachable(others[0]!)) === others.length;
+      await until(`${who} missed`, missed, UNSEEN_MS);
+      await fleet.register(2, ...others);
+    } finally {
+      for (const name of paused) {
+        await fleet.driver.resume(name);
+        fleet.members.add(name);
+      }
+    }
+    await fleet.check();
+  });
 
   it.each([1, 2, 3])('are whole again after %i of them were cut off from all others', async (count) => {
     const cut = five.slice(5 - count);

@@ -1,5 +1,5 @@
 // Who belongs to a cluster of five: nodes of another measurement, an upgrade to one, members that come and go.
-// Each scenario runs alone: npx vitest run --project cluster -t NAME. KITH_CLUSTER_DRIVER chooses what machines are.
+// Each scenario runs alone: npx vitest run --project scenarios -t NAME. KITH_CLUSTER_DRIVER chooses what machines are.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

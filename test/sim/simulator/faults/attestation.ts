@@ -36,8 +36,8 @@ async function knock(world: World, name: string, options: TestNodeOptions): Prom
   await Promise.all(
     world.hosts.map(async ({ machine, name: host }) => {
       await intruder.mesh.dial(machine.address).catch(() => undefined);
-      const { running } = machine.node;
-      const members = running ? machine.node.service.members() : [];
+      // It may be off, and in the first seconds not have been on yet.
+      const members = machine.alive && machine.node.running ? machine.node.service.members() : [];
       if (members.some(({ operator }) => operator === `op-${name}` || operator === 'op-x')) believed.push(host);
     }),
   );
