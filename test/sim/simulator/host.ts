@@ -59,6 +59,8 @@ export interface Host {
   quoteMode: QuoteMode;
   /** Told of each call that changes something outside. */
   onCall: ((kind: PortCall) => void) | undefined;
+  /** Whether its operator wants it to leave the cluster, and has not seen that it has. */
+  leaving: boolean;
   /** Boots so far. */
   boots: number;
   /** Whether somebody changed, lost or copied its disk: what it said before proves nothing any more. */
@@ -169,6 +171,7 @@ export function createHost({ sim, transport, witness, onSealingKey }: HostDeps, 
     quoteMode: 'well',
     paused: false,
     onCall: undefined,
+    leaving: false,
     boots: 0,
     tampered: false,
     damaged: images?.damaged ?? false,
@@ -205,6 +208,8 @@ export function createHost({ sim, transport, witness, onSealingKey }: HostDeps, 
       disk.aside.length = 0;
       disk.chain().replace(new Map());
       host.damaged = false;
+      // Another node, of which nobody has said so.
+      host.leaving = false;
     },
   };
   return host;

@@ -1,5 +1,5 @@
 // What honest operators do while the hosts of some of them misbehave: they replace disks that a node will not open, end
-// boots that are fenced, restart what a lying chain has stopped, enter recovery shares, and begin anew where a whole cluster has lost its keys.
+// boots that are fenced, let a member leave until somebody has heard it, restart what a lying chain has stopped, enter recovery shares, and begin anew where a whole cluster has lost its keys.
 
 import { enterShare, waitingAt } from '../../support/recovery-holders.ts';
 import type { Host } from './host.ts';
@@ -13,6 +13,8 @@ const FOUND_AGAIN_MS = 60_000;
 const TWINS_MS = 40_000;
 /** How long shares are waited for before the holders of recovery keys are called. */
 const RECOVERY_AFTER_MS = 20_000;
+/** After a leave that nobody heard. */
+const LEAVE_AGAIN_MS = 5_000;
 /** What a lying endpoint ends detection with. */
 const STOPPED_BY_CHAIN = /^detection stopped \((chain-disagreement|went-backwards|wrong-chain)\)/;
 /** Of the three holders, the two that come. */
@@ -28,6 +30,9 @@ export function createOperator(): Operator {
   const since = new Map<string, number>();
   const entering = new Set<string>();
   const restarted = new Set<string>();
+  /** Boots that are leaving at the moment, and those that tried in vain. */
+  const asked = new Set<string>();
+  const notHeard = new Set<string>();
 
   /** Whether it has been so for `ms`. */
   function lasts(world: World, what: string, is: boolean, ms: number): boolean {
@@ -76,6 +81,27 @@ export function createOperator(): Operator {
       return;
     }
     restart(world, host, 'which nobody else runs: it takes a higher incarnation');
+  }
+
+  function leaves(world: World, host: Host): void {
+    const boot = `${host.name} boot ${host.boots} is to leave`;
+    const waitMs = notHeard.has(boot) ? LEAVE_AGAIN_MS : 0;
+    if (!lasts(world, boot, host.leaving && host.machine.ready && !asked.has(boot), waitMs)) return;
+    const { node } = host.machine;
+    asked.add(boot);
+    since.delete(boot);
+    world.detach('a leave', async () => {
+      const why = await node.leave({ signal: new AbortController().signal });
+      world.say(host.name, why === undefined ? 'has left' : `has not left: ${why}`);
+      asked.delete(boot);
+      const isSame = () => host.standing === 'up' && host.machine.node === node;
+      if (why !== undefined) notHeard.add(boot);
+      if (why !== undefined || !isSame()) return;
+      await node.stop().catch((error: unknown) => world.say(host.name, `does not stop cleanly: ${error}`));
+      if (!isSame()) return;
+      host.crash();
+      host.standing = 'gone';
+    });
   }
 
   /** Of two machines with one disk their owner wants one: the one that serves, or else the first. */
@@ -155,6 +181,7 @@ export function createOperator(): Operator {
       for (const host of upHosts(world)) {
         failedToStart(world, host);
         if (host.standing === 'up') fenced(world, host);
+        if (host.standing === 'up') leaves(world, host);
         if (host.standing === 'up') twins(world, host);
         if (host.standing === 'up') stopped(world, host);
         if (host.standing === 'up') recovery(world, host);
