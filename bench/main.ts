@@ -3,6 +3,7 @@
 
 import process from 'node:process';
 import { benchAttestation } from './attestation.ts';
+import { benchAudit } from './audit.ts';
 import { benchFmdEngine } from './fmd-engine.ts';
 import { benchFmdKernel } from './fmd-kernel.ts';
 import { benchFmdReference } from './fmd-reference.ts';
@@ -15,6 +16,7 @@ import { benchStore } from './store.ts';
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   attestation: benchAttestation,
+  audit: benchAudit,
   'fmd-reference': benchFmdReference,
   'fmd-kernel': () => benchFmdKernel({ quick: process.argv.includes('--quick'), json: option('json') }),
   'fmd-engine': () => benchFmdEngine({ quick: process.argv.includes('--quick') }),

@@ -1,38 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { sha256 } from '#crypto';
-import { utf8 } from '../../../../src/core/bytes.ts';
-import { opIdFromBytes, regIdFromBytes } from '../../../../src/core/ids.ts';
 import type { Operation } from '../../../../src/core/registration/operation.ts';
 import { auditTable } from '../../../../src/replication/sync/audit-table.ts';
 import { encodeSyncRequest } from '../../../../src/replication/sync/messages.ts';
+import { auditPair, plantAll } from '../../../support/audit-pair.ts';
 import { createImmediateClock } from '../../../support/immediate-clock.ts';
 import { createMemoryReplica } from '../../../support/memory-replica.ts';
 import { testUser } from '../../../support/registration.ts';
 import { rosterIdentity } from '../../../support/roster.ts';
-import { createSyncWorld, register, renew, revoke, type SyncNode, same } from '../../../support/sync-network.ts';
+import { createSyncWorld, register, renew, revoke, same } from '../../../support/sync-network.ts';
 
 const signal = new AbortController().signal;
 const LARGE = 100_000;
 
-/** States that no user signed: only audits see them. */
-function plantAll(count: number, ...nodes: readonly SyncNode[]): void {
-  for (let i = 0; i < count; i++) {
-    const name = sha256(utf8(`planted ${i}`));
-    for (const { replica } of nodes) replica.plant(regIdFromBytes(name), opIdFromBytes(name));
-  }
-}
-
-/** Two members with no loops running, so that all traffic is the audit's. */
-async function pair() {
-  const world = createSyncWorld();
-  const [a, b] = [world.add('a'), world.add('b')];
-  a.up = b.up = true;
-  return { world, a, b };
-}
-
 describe('an audit', () => {
   it('of equal sets of 100,000 takes at most 2 KB, and one that differs in 10 at most 64 KB', async () => {
-    const { world, a, b } = await pair();
+    const { world, a, b } = auditPair();
     plantAll(LARGE, a, b);
     const equal = await world.clock.settle(a.sync.audit({ signal }));
     expect(equal).toEqual({ kind: 'equal', nodeId: b.identity.nodeId, registrations: LARGE });
@@ -51,7 +33,7 @@ describe('an audit', () => {
   });
 
   it('finds what differs in one operation of a state', async () => {
-    const { world, a, b } = await pair();
+    const { world, a, b } = auditPair();
     for (const { replica } of [a, b]) await replica.takeBodies([register(1), register(2)]);
     await a.replica.takeBodies([{ ...renew(1), keys: undefined }]);
     await b.replica.takeBodies([{ ...revoke(2), keys: undefined }]);
@@ -64,7 +46,7 @@ describe('an audit', () => {
   });
 
   it('exchanges in rounds what is too much for one', async () => {
-    const { world, a, b } = await pair();
+    const { world, a, b } = auditPair();
     const made = Array.from({ length: 1_100 }, (_, i) => register(i));
     await a.replica.takeBodies(made);
     const first = await world.clock.settle(b.sync.audit({ signal }));
@@ -92,7 +74,7 @@ describe('an audit', () => {
   });
 
   it('is not computed twice for one member in a moment, nor answered from another key', async () => {
-    const { world, a, b } = await pair();
+    const { world, a, b } = auditPair();
     const ask = (key: number, kind: 'audit-root' | 'audit-branches') =>
       b.sync.handle(a.identity.nodeId, encodeSyncRequest({ kind, key: new Uint8Array(32).fill(key) }), { signal });
     const first = await ask(1, 'audit-root');
