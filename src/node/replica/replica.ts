@@ -60,8 +60,6 @@ export interface ReplicaOptions {
   readonly incarnation: number;
   /** Whether the store is known to be the newest this node had: without that it gives no receipts. */
   readonly mayConfirm: () => boolean;
-  /** Whether this was ever a member, so that it may have a log. */
-  readonly mayWrite?: ((nodeId: NodeId) => boolean) | undefined;
 }
 
 /** An operation in force and the entry that brought it. */
@@ -87,7 +85,7 @@ export interface NodeReplica extends Replica, Pick<Heads, 'headOf' | 'noteHead'>
 export function createReplica(deps: ReplicaDeps, options: ReplicaOptions): NodeReplica {
   const { store, writer, registrations, heights, log } = deps;
   const { book, own, heads } = deps.logs;
-  const { clusterId, mayWrite = () => true } = options;
+  const { clusterId } = options;
   writer.join(heads);
 
   const context = (): AdmissionContext => ({
@@ -148,7 +146,6 @@ export function createReplica(deps: ReplicaDeps, options: ReplicaOptions): NodeR
     const id = writerIdOf(by);
     const before = book.get(id);
     const seq = before?.seq ?? 0;
-    if (!mayWrite(by.nodeId)) return { kind: 'invalid', why: 'the writer was never a member' };
     if (id === own.id && entry.seq > seq) return { kind: 'invalid', why: 'an entry of this boot that it never wrote' };
     const reached = Math.max(seq, ahead.get(id) ?? 0);
     if (entry.seq > reached + 1) return { kind: 'gap', seq };
@@ -261,7 +258,7 @@ export function createReplica(deps: ReplicaDeps, options: ReplicaOptions): NodeR
         regIds: [],
         operations: 1,
         apply(batch) {
-          for (const position of positions.filter(({ writer: by }) => mayWrite(by.nodeId))) {
+          for (const position of positions) {
             book.adopt(batch, { ...position, expiryHeight: Math.min(position.expiryHeight, expiryMax) });
           }
         },
