@@ -8,6 +8,7 @@ import { parseNodeId } from '../core/ids.ts';
 import { list, shape, Type, text } from '../core/schema.ts';
 import { systemClock } from '../core/system.ts';
 import { signOperatorLeave } from '../replication/index.ts';
+import { saySimulated } from './client-session.ts';
 import { readCluster } from './cluster-file.ts';
 import { readKey } from './cluster-keys.ts';
 import type { CommandContext, Outcome } from './command.ts';
@@ -33,10 +34,12 @@ const rosterShape = shape(
 );
 const leftShape = shape(Type.Object({ nodeId: text(43, 43), left: Type.Literal(true) }));
 
-export async function leaveLost(options: LostOptions, { terminal: { signal } }: CommandContext): Promise<Outcome> {
+export async function leaveLost(options: LostOptions, { terminal }: CommandContext): Promise<Outcome> {
+  const { signal } = terminal;
   const nodeId = lostId(options.lost);
   const api = apiOf(options.node);
-  const { id: clusterId } = await readCluster(options.cluster);
+  const { id: clusterId, simulated } = await readCluster(options.cluster);
+  if (simulated) saySimulated(terminal);
   const { name, secretKey } = await readKey(options.key, 'operator', clusterId);
   try {
     const { genesisId, members } = await api.get('/v1/roster', rosterShape, { signal });

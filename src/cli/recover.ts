@@ -15,7 +15,7 @@ import { addCommand, type CommandContext, type Outcome, usageError } from './com
 interface RecoverOptions {
   node: string;
   share: string;
-  cluster: string;
+  cluster?: string;
   store?: string;
 }
 
@@ -28,7 +28,7 @@ export function addRecoverCommand(program: Command): void {
       command
         .requiredOption('--node <url>', 'URL of a node whose store waits for its key')
         .requiredOption('--share <file>', 'recovery key file of `kith cluster init`; the key stays on this machine')
-        .requiredOption('--cluster <file>', 'the cluster configuration you trust')
+        .option('--cluster <file>', 'the cluster configuration you trust; by default the one beside the share')
         .option('--store <node id>', 'whose store, where several wait; without it the one set aside first'),
     recover,
   );
@@ -43,11 +43,20 @@ function apiOf(url: string) {
   }
 }
 
+/** Where `kith cluster init` has written the configuration of this key. The key names its cluster, so no other is taken. */
+function besideShare(share: string): string {
+  const configuration = share.replace(/\.recovery-\d+\.key$/, '.json');
+  if (configuration !== share) return configuration;
+  throw usageError(
+    '--cluster: needed, as the file of the share has no longer the name that `kith cluster init` gave it',
+  );
+}
+
 async function recover(options: RecoverOptions, { terminal }: CommandContext): Promise<Outcome> {
   const { signal, stderr } = terminal;
   const api = apiOf(options.node);
   const deps = { api, clock: systemClock, random: systemRandom };
-  const cluster = await readCluster(options.cluster);
+  const cluster = await readCluster(options.cluster ?? besideShare(options.share));
   using key = Secret.own((await readKey(options.share, 'recovery', cluster.id)).secretKey);
   if (cluster.simulated) saySimulated(terminal);
   if (stderr.isTTY) stderr.write('verifying the node\n');

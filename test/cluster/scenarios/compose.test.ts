@@ -130,6 +130,11 @@ describe.runIf(here)('the compose file', { timeout: 2 * SCENARIO_MS }, () => {
     await compose('--profile', 'observe', 'rm', '-sf', 'prometheus');
   });
 
+  it('has seven once one of those has left, which has ended', async () => {
+    await compose('exec', '-T', '--index', '3', 'node', 'kith', 'leave');
+    await membersReady(7);
+  });
+
   it('runs as a user of its own on a file system that cannot be written, and has no more in the image than it runs', async () => {
     const inside = (...words: string[]) => command('docker', ['exec', `${project}-node1-1`, ...words], ACT_MS);
     expect((await inside('id', '-u')).out.trim()).toBe('10001');

@@ -22,7 +22,7 @@ const HELP = `Runs whole simulated clusters under faults, one for each seed.
   --trace FILE   writes what happens in the runs; in one process
   --shrink       drops faults from the plan of a seed that fails, as long as it still fails; in one process
   --json         one JSON object a run, in place of text
-  --plan         prints the plan of each seed and runs nothing
+  --plan         prints the plan of each seed and runs nothing; in one process
 `;
 
 const { values } = parseArgs({
@@ -71,7 +71,11 @@ function kindsOf(text: string): readonly string[] {
 
 function readOptions(): Options {
   const seeds = numberOf('seeds', values.seeds, 1, 10_000_000);
-  const most = values.trace !== undefined || values.shrink || values.plan ? 1 : Math.max(1, availableParallelism() - 1);
+  const alone = values.trace !== undefined || values.shrink || values.plan;
+  if (alone && values.jobs !== undefined && values.jobs !== '1') {
+    throw new Error('--trace, --shrink and --plan are of one process: leave out --jobs');
+  }
+  const most = alone ? 1 : Math.max(1, availableParallelism() - 1);
   return {
     seeds,
     from: numberOf('from', values.from, 0, 2 ** 31),

@@ -83,6 +83,7 @@ describe('kith leave --lost', () => {
     });
     expect(signatures.map(({ signer }) => toBase64Url(signer))).toEqual([toBase64Url(keyOfA.publicKey)]);
     expect(ed25519Verify(keyOfA.publicKey, statementMessage(body), signatures[0]!.signature)).toBe(true);
+    expect(err).toMatch(/^kith: THIS CLUSTER IS SIMULATED/);
     expect([...statements, out, err].join()).not.toContain(keyOfA.secret.slice(2, 30));
   });
 

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { formatCluster } from '../../../src/attestation/index.ts';
+import { createCluster, formatCluster } from '../../../src/attestation/index.ts';
 import { keyPath, writeKey } from '../../../src/cli/cluster-keys.ts';
 import { toBase64Url } from '../../../src/core/bytes.ts';
 import { KithError } from '../../../src/core/errors.ts';
@@ -63,6 +63,22 @@ async function recover(url: string, share = shares[0]!, ...more: string[]) {
 const failed = (code: string) => ({ exitCode: 1, json: { error: { code } } });
 
 describe('kith recover', () => {
+  it('asks for the configuration where a share was renamed, and takes none of another cluster', async () => {
+    const { url } = await serve();
+    const renamed = join(folder, 'my-share');
+    writeFileSync(renamed, readFileSync(shares[0]!), { mode: 0o600 });
+    expect(await kith('recover', '--node', url, '--share', renamed)).toMatchObject({
+      exitCode: 2,
+      err: expect.stringContaining('--cluster'),
+    });
+    const moved = join(folder, 'other.recovery-1.key');
+    writeFileSync(moved, readFileSync(shares[0]!), { mode: 0o600 });
+    const { configuration } = cluster;
+    const another = createCluster({ ...configuration, chainId: 'another' });
+    writeFileSync(join(folder, 'other.json'), formatCluster(another));
+    expect(await kith('recover', '--node', url, '--share', moved, '--json')).toMatchObject({ exitCode: 1 });
+  });
+
   it('enters one share after another until the store of an attested node opens', async () => {
     const { node, url } = await serve();
     expect(await recover(url, shares[1])).toMatchObject({
@@ -72,7 +88,8 @@ describe('kith recover', () => {
     });
     expect((await recover(url, shares[1])).json).toMatchObject({ entered: 1, status: 'waiting' });
     expect(node.recovered).toEqual([]);
-    const last = await kith('recover', '--node', url, '--share', shares[2]!, '--cluster', clusterFile);
+    // The configuration is the one that was made with the share, unless another is named.
+    const last = await kith('recover', '--node', url, '--share', shares[2]!);
     expect([last.exitCode, last.out]).toEqual([0, expect.stringMatching(/^opened: 2 of 2 shares entered/)]);
     expect(last.out).toContain(bench.context.nodeId);
     expect(node.recovered.map((key) => key.equals(bench.dataKey))).toEqual([true]);
@@ -196,12 +213,9 @@ describe('kith recover', () => {
     expect([node.asked.length, node.posted]).toEqual([2, []]);
   });
 
-  it('is wrong usage without node, share or cluster, or with a URL that is none', async () => {
-    const all = { '--node': 'http://127.0.0.1:1', '--share': shares[0]!, '--cluster': clusterFile };
-    for (const left of Object.keys(all)) {
-      const words = Object.entries(all).flatMap(([name, value]) => (name === left ? [] : [name, value]));
-      expect((await kith('recover', ...words)).exitCode).toBe(2);
-    }
+  it('is wrong usage without node or share, or with a URL that is none', async () => {
+    expect((await kith('recover', '--share', shares[0]!)).exitCode).toBe(2);
+    expect((await kith('recover', '--node', 'http://127.0.0.1:1')).exitCode).toBe(2);
     expect((await recover('ftp://node')).exitCode).toBe(2);
   });
 });

@@ -67,6 +67,7 @@ describe('docs/OPERATIONS.md', () => {
       ...all(/waitsFor\('([^']+)'\)/g),
       ...all(/enter\('[a-z-]+', \['([^']+)'\]/g),
       ...all(/'((?:unbacked: |custody: |simulated: |no new block |no chain endpoint )[^'\n]*)'/g),
+      ...all(/`((?:the index of the chain |detection )[^`\n]*)`/g),
     ];
     expect(given.length).toBeGreaterThan(12);
     expect(given.filter((text) => !reasons.some((reason) => text.startsWith(fixed(reason))))).toEqual([]);
