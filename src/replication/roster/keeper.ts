@@ -242,6 +242,13 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     return told;
   }
 
+  /** Whether a member that stays is connected, or none stays. */
+  function isHeard(): boolean {
+    const connected = new Set(deps.connected().map(({ nodeId }) => nodeId));
+    const staying = ledger.members.filter(({ nodeId }) => nodeId !== me.nodeId);
+    return staying.length === 0 || staying.some(({ nodeId }) => connected.has(nodeId));
+  }
+
   /** As often as it takes until one member has heard it: the others hear it from that one. */
   async function tellOne(parent: AbortSignal | undefined): Promise<Proposed> {
     for (let attempt = 0; attempt < TELL_ATTEMPTS_MAX; attempt++) {
@@ -295,6 +302,8 @@ export function createRosterKeeper(deps: RosterKeeperDeps, options: RosterKeeper
     readmit: (platform) => signer.approve('return', platform),
     async leave({ signal: parent } = {}) {
       const place = ledger.members.find(({ nodeId }) => nodeId === me.nodeId);
+      // Signed before no member, the word would be held by nobody who counts, and this may be the last that remembers.
+      if (place && !isHeard()) return { kind: 'not-yet', signed: 0, words: [], reason: 'nobody-connected' };
       leaving = true;
       const outcome = place && (await proposer.leave(place, 'left'));
       // Without a place it may have left before, and nobody heard of it.

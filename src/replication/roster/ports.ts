@@ -89,8 +89,9 @@ export interface RosterKeeper extends Part {
   /** Agrees, for an hour, that nodes of an evicted platform join again. */
   readmit(platform: string): void;
   /**
-   * Leaves for good and tells the others; not for restarts. `not-yet` with `nobody-heard` if no member was reached before
-   * `signal` aborted or after some attempts: then it holds its own statement, and may try again.
+   * Leaves for good and tells the others; not for restarts. `not-yet` with `nobody-connected` if no other member is
+   * connected: then nothing was signed. `not-yet` with `nobody-heard` if no member was reached before `signal` aborted or
+   * after some attempts: then it holds its own statement, and may try again.
    */
   leave(options?: { signal?: AbortSignal | undefined }): Promise<Proposed>;
   /**

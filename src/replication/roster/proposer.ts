@@ -29,7 +29,7 @@ export type Proposed =
       readonly signed: number;
       /** What the others said. */
       readonly words: readonly { readonly nodeId: NodeId; readonly word: AnswerRefusalReason | 'silent' }[];
-      readonly reason: AnswerRefusalReason | 'nobody-heard';
+      readonly reason: AnswerRefusalReason | 'nobody-connected' | 'nobody-heard';
     };
 
 export interface Proposer {

@@ -91,6 +91,23 @@ describe('a roster between keepers', () => {
     await world.stop();
   });
 
+  it('is not left while the only nodes that would hear of it are no members', async () => {
+    const { world, nodes } = await cluster(3);
+    const last = nodes.pop()!;
+    for (const node of nodes) world.crash(node);
+    const stranger = await world.add(rosterIdentity('stranger'));
+    await world.clock.advance(5_000);
+    const refused = await world.clock.settle(last.keeper.leave());
+    expect(refused).toMatchObject({ kind: 'not-yet', reason: 'nobody-connected' });
+    expect(last.keeper.view().self).toBe('member');
+    expect(rosterOf(last)).toHaveLength(3);
+    world.crash(stranger);
+    for (const node of nodes) await world.start(node);
+    await world.clock.advance(MINUTE);
+    expect(await world.clock.settle(last.keeper.leave())).toEqual({ kind: 'done' });
+    await world.stop();
+  });
+
   it('is the same after every node restarted at once, without a word to anybody', async () => {
     const { world, nodes } = await cluster(4);
     const before = rosterOf(nodes[0]!);
