@@ -1,5 +1,6 @@
 import process from 'node:process';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const shared = {
   resolve: { conditions: ['kith-source', 'node'] },
@@ -12,6 +13,15 @@ const TEST_TIMEOUT_MS = process.env['KITH_LONG'] === '1' ? 3_600_000 : 240_000;
 /** Where other work may take the machine from a cluster for seconds, a test has a second attempt. */
 const CLUSTER_RETRIES = process.env['CI'] ? 1 : 0;
 const SCENARIO_FILES_AT_ONCE = 2;
+
+/** The longest first, or the last one would run alone while the other processor waits. */
+const SCENARIOS = ['life', 'trust', 'compose', 'disks'].map((name) => `/scenarios/${name}.test.ts`);
+class ScenariosByLength extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const placeOf = ({ moduleId }: TestSpecification) => SCENARIOS.findIndex((end) => moduleId.endsWith(end));
+    return (await super.sort(files)).sort((a, b) => placeOf(a) - placeOf(b));
+  }
+}
 
 /**
  * Files of one worker share its modules: importing them anew took a third of the processor time. So no module, of
@@ -26,6 +36,7 @@ export default defineConfig({
     hookTimeout: TEST_TIMEOUT_MS,
     // Without being told, a run leaves one processor idle: half of them, where there are two.
     maxWorkers: '100%',
+    sequence: { sequencer: ScenariosByLength },
     projects: [
       { extends: true, ...shared, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...together } },
       {
