@@ -101,8 +101,12 @@ describe('disks of five nodes', { timeout: SCENARIO_MS }, () => {
   it.runIf(canMount)('that are full refuse what they cannot keep, answer, and take again what they can', async () => {
     const name = 'node-5';
     const ballast = join(own, 'ballast');
-    const { bavail, bsize } = statfsSync(own);
-    await must('fallocate', ['-l', String(Number(bavail) * Number(bsize)), ballast], ACT_MS);
+    const fill = () => {
+      const { bavail, bsize } = statfsSync(own);
+      return command('fallocate', ['-l', String(Number(bavail) * Number(bsize)), ballast], ACT_MS);
+    };
+    // The node may have written since the room was looked at.
+    await until('no room left', async () => (await fill()).exitCode === 0, WAIT_MS);
     const { heights } = await fleet.facts(name);
     const { id } = fleet.cluster();
     const target = await openTarget({ random: systemRandom }, id, fleet.driver.url(name));
