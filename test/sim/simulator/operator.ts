@@ -1,5 +1,6 @@
 // What honest operators do while the hosts of some of them misbehave: they replace disks that a node will not open, end
-// boots that are fenced, let a member leave until somebody has heard it, restart what a lying chain has stopped, enter recovery shares, and begin anew where a whole cluster has lost its keys.
+// boots that are fenced, let a member leave until somebody has heard it, restart what a lying chain has stopped, enter
+// recovery shares, and begin anew where a whole cluster has lost its keys.
 
 import { enterShare, waitingAt } from '../../support/recovery-holders.ts';
 import type { Host } from './host.ts';

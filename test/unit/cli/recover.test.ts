@@ -76,7 +76,8 @@ describe('kith recover', () => {
     const { configuration } = cluster;
     const another = createCluster({ ...configuration, chainId: 'another' });
     writeFileSync(join(folder, 'other.json'), formatCluster(another));
-    expect(await kith('recover', '--node', url, '--share', moved, '--json')).toMatchObject({ exitCode: 1 });
+    const { exitCode, out } = await kith('recover', '--node', url, '--share', moved, '--json');
+    expect({ exitCode, json: JSON.parse(out) }).toMatchObject(failed('key-file'));
   });
 
   it('enters one share after another until the store of an attested node opens', async () => {
